@@ -1,0 +1,13 @@
+/**
+ * A message as the broker holds it: immutable once published and shared by every queue it went to.
+ * `properties` are the bytes of the content header after class id, weight and body size (property flags and list), as received:
+ * they go out again unchanged unless the broker must alter a header.
+ */
+export class Message {
+  constructor(
+    readonly exchange: string,
+    readonly routingKey: string,
+    readonly properties: Buffer,
+    readonly body: Buffer,
+  ) {}
+}
