@@ -1,0 +1,37 @@
+import type { BrokerConnection } from './connection.js';
+import { KeptChannel } from './kept-channel.js';
+import type { MessagingLogger } from './logger.js';
+
+/** Asks how many messages wait, on a channel of its own: a passive declare of a missing queue closes the channel. */
+export class QueueDepths {
+  private readonly channel: KeptChannel;
+  /** One question per queue at a time; who asks meanwhile shares the answer. Bounded by the queues of the topology. */
+  private readonly asking = new Map<string, Promise<number | undefined>>();
+
+  constructor(connection: BrokerConnection, logger: MessagingLogger) {
+    this.channel = new KeptChannel(connection, { logger, purpose: 'queue depth', opened: async () => {}, lost() {} });
+  }
+
+  /** Messages ready for delivery; `undefined` when the broker or the queue is not there. */
+  depth(queue: string): Promise<number | undefined> {
+    const asked = this.asking.get(queue);
+    if (asked) return asked;
+
+    const answer = this.ask(queue).finally(() => this.asking.delete(queue));
+    this.asking.set(queue, answer);
+    return answer;
+  }
+
+  close(): Promise<void> {
+    return this.channel.close();
+  }
+
+  private async ask(queue: string): Promise<number | undefined> {
+    try {
+      return (await this.channel.current?.checkQueue(queue))?.messageCount;
+    } catch {
+      // Lost connection or missing queue: unknown is the honest answer, and the channel is opened again by itself.
+      return undefined;
+    }
+  }
+}
