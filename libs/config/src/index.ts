@@ -1,1 +1,6 @@
+export { type ConfigurationChecks, loadConfiguration } from './configuration.js';
+export { ConfigurationError, type ConfigurationProblem } from './configuration-error.js';
+export { parseDuration } from './duration.js';
+export { type Environment, environmentTable, parseEnvironment } from './environment.js';
+export { type LoadSettingsOptions, loadSettings } from './load-settings.js';
 export * from './settings.js';

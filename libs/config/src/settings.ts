@@ -13,6 +13,8 @@ export interface Settings {
   adminPassword: string;
   /** 32 bytes; seals secrets in targets and signs notification ids. */
   secretKey: Buffer;
+  /** `TOCSIN_LOG_LEVEL`: trace, debug, info, warn, error, fatal or silent. Absent: info. */
+  logLevel?: string;
   configuration: Configuration;
 }
 
