@@ -1,9 +1,13 @@
 export * from './alert.js';
 export * from './budget.js';
+export { fingerprint } from './fingerprint.js';
 export * from './ladder.js';
 export * from './notification.js';
 export * from './notification-channel.js';
+export * from './notification-id.js';
 export * from './outcome.js';
 export * from './ports.js';
+export * from './retry.js';
+export * from './sealing.js';
 export * from './sender.js';
 export * from './severity.js';

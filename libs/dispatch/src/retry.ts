@@ -1,0 +1,67 @@
+import { RETRY_LADDER } from './ladder.js';
+import type { Outcome } from './outcome.js';
+import type { FollowUp } from './ports.js';
+import type { TargetKind } from './sender.js';
+
+/** One rung of the retry ladder. */
+export interface Rung {
+  delayMs: number;
+}
+
+export interface Attempted {
+  outcome: Outcome;
+  /** From 1. */
+  attempt: number;
+  /** What the notification channel does after an attempt without an answer. */
+  afterUnknown: TargetKind['afterUnknown'];
+  now: number;
+}
+
+/**
+ * What follows an attempt.
+ *
+ *   accepted                 nothing
+ *   retryable                the n-th failure takes the n-th rung, or a later one that is as long as the provider asked; past the last: dead `exhausted`
+ *   retryable, aborted       the first rung: we stopped it ourselves, so it never counts as the last straw
+ *   rate-limited             waits until the provider opens again
+ *   permanent, configuration dead
+ *   unknown                  as retryable, or dead `no-answer`, as the notification channel says
+ */
+export function followUpOf(
+  { outcome, attempt, afterUnknown, now }: Attempted,
+  ladder: readonly Rung[] = RETRY_LADDER,
+): FollowUp {
+  switch (outcome.outcome) {
+    case 'accepted':
+      return { next: 'none' };
+    case 'retryable':
+      return outcome.reason === 'aborted'
+        ? retryOn(ladder[0], attempt)
+        : retryOn(rungFor(ladder, attempt, outcome.afterMs), attempt);
+    case 'rate-limited':
+      return { next: 'wait', attempt: attempt + 1, until: now + outcome.blockedForMs };
+    case 'permanent':
+    case 'configuration':
+      return { next: 'dead', reason: outcome.reason };
+    case 'unknown':
+      return afterUnknown === 'give-up'
+        ? { next: 'dead', reason: 'no-answer' }
+        : retryOn(rungFor(ladder, attempt), attempt);
+    default:
+      return unreachable(outcome);
+  }
+}
+
+function retryOn(rung: Rung | undefined, attempt: number): FollowUp {
+  return rung ? { next: 'retry', attempt: attempt + 1, delayMs: rung.delayMs } : { next: 'dead', reason: 'exhausted' };
+}
+
+// A provider that asks for more than the longest rung gets the longest: the ladder has no other queue.
+function rungFor(ladder: readonly Rung[], attempt: number, afterMs = 0): Rung | undefined {
+  const left = ladder.slice(attempt - 1);
+  return left.find((rung) => rung.delayMs >= afterMs) ?? left.at(-1);
+}
+
+function unreachable(outcome: never): never {
+  throw new Error(`no follow-up for ${JSON.stringify(outcome)}`);
+}
