@@ -1,7 +1,11 @@
 export * from './arrivals.js';
+export * from './debian.js';
 export * from './free-port.js';
+export * from './rabbitmq.js';
+export * from './service.js';
 export * from './simulators/dingtalk.js';
 export type { HttpAnswer, HttpFault, HttpRequest } from './simulators/http-simulator.js';
 export * from './simulators/smtp-server.js';
 export * from './simulators/webhook-receiver.js';
+export * from './tocsin-client.js';
 export * from './wait-for.js';

@@ -1,0 +1,92 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import { newFolder, removeFolder, type Service, startService, startSmtpServer, TocsinClient, waitFor } from '#testing';
+
+describe('supervision', () => {
+  it('goes on by itself when the broker is killed', async () => {
+    const smtp = await startSmtpServer();
+    const configuration = `senders: { email: { url: "${smtp.url}", from: tocsin@example.com } }\n`;
+    const service = await startService({ configuration });
+    try {
+      const client = new TocsinClient(service.http);
+      process.kill(brokerOf(service), 'SIGKILL');
+      const post = { channel: 'email', target: { to: 'ops@example.com' }, text: 'after the kill' };
+      await waitFor(async () => (await client.post('/api/v1/notifications', post)).status === 202, {
+        timeoutMs: 30_000,
+        what: 'an accepted notification after the broker was killed',
+      });
+      await smtp.waitForMails(1, 30_000);
+      expect(await service.stop()).toBe(0);
+    } finally {
+      await service.kill();
+      await smtp.stop();
+      await removeFolder(service.folder);
+    }
+  });
+
+  it('leaves no orphan and no stale lock when the service alone is killed', async () => {
+    const folder = await newFolder();
+    const service = await startService({ folder });
+    const broker = brokerOf(service);
+    process.kill(service.pid, 'SIGKILL');
+    await service.ended;
+    await waitFor(() => !isRunning(broker), { timeoutMs: 10_000, what: 'the broker to end with its service' });
+
+    const again = await startService({ folder });
+    expect(await again.stop()).toBe(0);
+    await removeFolder(folder);
+  });
+
+  it('refuses a second start on the same data folder with one sentence', async () => {
+    const folder = await newFolder();
+    const first = await startService({ folder });
+    await expect(startService({ folder })).rejects.toThrow(/in use by process \d+/);
+    expect(await first.stop()).toBe(0);
+    await removeFolder(folder);
+  });
+
+  it('drains and exits 0 at SIGTERM with work in flight', async () => {
+    const smtp = await startSmtpServer();
+    const configuration = `senders: { email: { url: "${smtp.url}", from: tocsin@example.com } }\n`;
+    const folder = await newFolder();
+    const service = await startService({ folder, configuration });
+    const client = new TocsinClient(service.http);
+    const batch = Array.from({ length: 200 }, (_, index) => ({
+      channel: 'email',
+      target: { to: `person-${index}@example.com` },
+      text: 'stop',
+    }));
+    expect((await client.post('/api/v1/notifications', batch)).status).toBe(202);
+    expect(await service.stop()).toBe(0);
+
+    const again = await startService({ folder });
+    await smtp.waitForNotifications(200, 60_000);
+    expect(smtp.duplicates().byNotification).toBe(0);
+    expect(await again.stop()).toBe(0);
+    await smtp.stop();
+    await removeFolder(folder);
+  });
+});
+
+/** The one child process of the service. */
+function brokerOf(service: Service): number {
+  const child = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .find((pid) => parentOf(pid) === service.pid);
+  if (child === undefined) throw new Error('the service has no broker process');
+  return Number(child);
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    // It ended between the listing and the look.
+    return undefined;
+  }
+}
+
+function isRunning(pid: number): boolean {
+  return parentOf(String(pid)) !== undefined;
+}
