@@ -207,7 +207,7 @@ export async function refusedMailsAreReviewedAndReplayed(place: Place): Promise<
       const letters = await waitFor(
         async () => {
           const { items } = (await client.get<Letters>('/api/v1/dead-letters?channel=email', 'admin')).json;
-          return items.length === 1 && items;
+          return items.length === 1 ? items : undefined;
         },
         { timeoutMs: 10_000, what: 'one dead letter' },
       );
