@@ -14,11 +14,13 @@ const CLOSE_TIMEOUT_MS = 2_000;
 
 /** Something that lives on a connection: opened on each new one, told of each loss. */
 export interface ConnectionPart {
-  opened(model: ChannelModel): void;
+  /** Resolves when the part is ready, or has failed and tries again by itself; never rejects. */
+  opened(model: ChannelModel): Promise<void>;
   lost(error: Error): void;
 }
 
 export interface ConnectionEvents {
+  /** Connected, and everything that lives on the connection is ready. */
   connected: [];
   disconnected: [error: Error];
   blocked: [reason: string];
@@ -65,7 +67,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
 
   attach(part: ConnectionPart): void {
     this.parts.add(part);
-    if (this.state.at === 'connected') part.opened(this.state.model);
+    if (this.state.at === 'connected') void part.opened(this.state.model);
   }
 
   detach(part: ConnectionPart): void {
@@ -96,7 +98,6 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
       const lost = this.watch(model);
       await Promise.race([prepare?.(model), lost.then((error) => Promise.reject(error))]);
       if (this.isClosed()) return void model.close().catch(() => {});
-      this.opened(model);
       void lost.then((error) => this.lost(error));
     } catch (error) {
       this.lastError = asError(error);
@@ -107,8 +108,9 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
         return;
       }
       logger.warn({ url: withoutPassword(url), error: this.lastError.message }, `${name}: no connection to the broker`);
-      this.retry();
+      return this.retry();
     }
+    await this.opened(model);
   }
 
   /** Resolves when the connection is gone; listens from the first moment, so that no loss stays unseen. */
@@ -124,12 +126,12 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     });
   }
 
-  private opened(model: ChannelModel): void {
+  private async opened(model: ChannelModel): Promise<void> {
     this.attempts = 0;
     this.lastError = undefined;
     this.state = { at: 'connected', model, blockedFor: undefined };
-    for (const part of this.parts) part.opened(model);
-    this.emit('connected');
+    await Promise.all([...this.parts].map((part) => part.opened(model)));
+    if (this.state.at === 'connected' && this.state.model === model) this.emit('connected');
   }
 
   private lost(error: Error): void {

@@ -35,9 +35,9 @@ export class KeptChannel implements ConnectionPart {
     return this.channel;
   }
 
-  opened(model: ChannelModel): void {
+  opened(model: ChannelModel): Promise<void> {
     this.model = model;
-    void this.open(model);
+    return this.open(model);
   }
 
   lost(error: Error): void {

@@ -33,7 +33,7 @@ export interface ConsumeOptions {
 export class Subscription {
   private readonly channels: ConsumerChannel[];
   private gathered: ChannelDelivery[] = [];
-  private gatherTimer: NodeJS.Timeout | NodeJS.Immediate | undefined;
+  private stopWaiting: (() => void) | undefined;
   private handing = false;
   private consuming = 0;
 
@@ -82,13 +82,12 @@ export class Subscription {
 
     const { batchMax = 1, batchWaitMs = 0 } = this.options;
     if (this.gathered.length >= batchMax) this.hand();
-    else if (this.gatherTimer === undefined) {
-      this.gatherTimer = batchWaitMs > 0 ? setTimeout(() => this.hand(), batchWaitMs) : setImmediate(() => this.hand());
-    }
+    else this.stopWaiting ??= after(batchWaitMs, () => this.hand());
   }
 
   private hand(): void {
-    this.clearGatherTimer();
+    this.stopWaiting?.();
+    this.stopWaiting = undefined;
     const batch = this.gathered.splice(0, this.options.batchMax ?? 1).filter((delivery) => !delivery.isLost);
     if (batch.length === 0) return;
 
@@ -111,14 +110,9 @@ export class Subscription {
   }
 
   private handBackGathered(): void {
-    this.clearGatherTimer();
+    this.stopWaiting?.();
+    this.stopWaiting = undefined;
     for (const delivery of this.gathered.splice(0)) delivery.handBack();
-  }
-
-  private clearGatherTimer(): void {
-    clearTimeout(this.gatherTimer as NodeJS.Timeout);
-    clearImmediate(this.gatherTimer as NodeJS.Immediate);
-    this.gatherTimer = undefined;
   }
 
   private noteConsuming(): void {
@@ -131,6 +125,16 @@ export class Subscription {
     this.gathered = this.gathered.filter((delivery) => !delivery.isLost);
     this.options.onLost?.(error);
   }
+}
+
+/** Calls back after `ms`, or at 0 when the current read is through; answers how to call it off. */
+function after(ms: number, callback: () => void): () => void {
+  if (ms > 0) {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  }
+  const immediate = setImmediate(callback);
+  return () => clearImmediate(immediate);
 }
 
 interface ConsumerChannelOptions {

@@ -42,8 +42,13 @@ export interface BindingDefinition {
   arguments: Record<string, unknown>;
 }
 
+/**
+ * "As often as it takes" in a number every broker reads alike: RabbitMQ 4 takes -1 as unlimited and has a limit of 20
+ * when none is given, but RabbitMQ 3.x takes -1 as a limit and drops a message at its first redelivery.
+ */
+const DELIVERY_LIMIT = 2_147_483_647;
 /** Durable and replicated where the broker is a cluster; redelivered as often as it takes. */
-const SERVICE_QUEUE = { 'x-queue-type': 'quorum', 'x-delivery-limit': -1 };
+const SERVICE_QUEUE = { 'x-queue-type': 'quorum', 'x-delivery-limit': DELIVERY_LIMIT };
 /** At-least-once needs reject-publish: a full target pushes back instead of dropping. */
 const DEAD_LETTERING = { 'x-dead-letter-strategy': 'at-least-once', 'x-overflow': 'reject-publish' };
 
