@@ -1,0 +1,1 @@
+export { targetKinds } from './target-kinds.js';
