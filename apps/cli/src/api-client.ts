@@ -28,7 +28,7 @@ export class ApiClient {
     });
   }
 
-  async get<Body>(path: string, params: Record<string, unknown> = {}): Promise<Body> {
+  async get<Body>(path: string, params: object = {}): Promise<Body> {
     return this.answer(() => this.http.get(path, { params }));
   }
 

@@ -19,7 +19,9 @@ describe('commands', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     api = new ApiClient({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, adminPassword: 'secret' });
   });
-  afterEach(() => server.close());
+  afterEach(() => {
+    server.close();
+  });
 
   it('shows the attempts of a notification as a table', async () => {
     const attempts = [{ at: '2026-01-02T15:04:05Z', outcome: 'permanent', reason: 'recipient', providerCode: '550' }];
