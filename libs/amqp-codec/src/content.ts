@@ -1,0 +1,85 @@
+import { CodecError } from './errors.js';
+import {
+  CONTENT_HEADER_PREFIX_BYTES,
+  FRAME_BODY,
+  FRAME_END,
+  FRAME_HEADER,
+  FRAME_OVERHEAD,
+  writeFrameHead,
+} from './frames.js';
+
+const CLASS_BASIC = 60;
+
+/** Class id of a content header. */
+export function peekContentClass(bytes: Buffer, start: number, end: number): number {
+  if (end - start < CONTENT_HEADER_PREFIX_BYTES + 2) {
+    throw new CodecError('syntax', `a content header of ${end - start} bytes is too short`);
+  }
+  return bytes.readUInt16BE(start);
+}
+
+/** Body size announced by a content header. */
+export function peekBodySize(bytes: Buffer, start: number): number {
+  return bytes.readUInt32BE(start + 4) * 2 ** 32 + bytes.readUInt32BE(start + 8);
+}
+
+/** Bytes of the header frame and the body frames of one content. `frameMax` 0 means one body frame of any size. */
+export function contentFramesBytes(propertiesBytes: number, bodyBytes: number, frameMax: number): number {
+  const header = FRAME_OVERHEAD + CONTENT_HEADER_PREFIX_BYTES + propertiesBytes;
+  return header + bodyBytes + FRAME_OVERHEAD * bodyFrameCount(bodyBytes, frameMax);
+}
+
+/** Writes the header frame and the body frames; the body is cut at frame_max - 8. Returns the offset behind them. */
+export function writeContent(
+  target: Buffer,
+  at: number,
+  channel: number,
+  properties: Buffer,
+  body: Buffer,
+  frameMax: number,
+): number {
+  const bodyBytes = body.length;
+  const afterHeader = writeContentHeader(target, at, channel, properties, bodyBytes);
+  const cut = frameMax === 0 ? bodyBytes : frameMax - FRAME_OVERHEAD;
+  if (bodyBytes <= cut) {
+    return bodyBytes === 0 ? afterHeader : writeBodyFrame(target, afterHeader, channel, body, 0, bodyBytes);
+  }
+  let offset = afterHeader;
+  for (let start = 0; start < bodyBytes; start += cut) {
+    offset = writeBodyFrame(target, offset, channel, body, start, Math.min(start + cut, bodyBytes));
+  }
+  return offset;
+}
+
+/** Writes the header frame alone. */
+export function writeContentHeader(
+  target: Buffer,
+  at: number,
+  channel: number,
+  properties: Buffer,
+  bodyBytes: number,
+): number {
+  const payload = writeFrameHead(target, at, FRAME_HEADER, channel, CONTENT_HEADER_PREFIX_BYTES + properties.length);
+  target.writeUInt16BE(CLASS_BASIC, payload);
+  target.writeUInt16BE(0, payload + 2);
+  target.writeUInt32BE(Math.floor(bodyBytes / 2 ** 32), payload + 4);
+  target.writeUInt32BE(bodyBytes % 2 ** 32, payload + 8);
+  const start = payload + CONTENT_HEADER_PREFIX_BYTES;
+  target.set(properties, start);
+  const end = start + properties.length;
+  target[end] = FRAME_END;
+  return end + 1;
+}
+
+function bodyFrameCount(bodyBytes: number, frameMax: number): number {
+  if (bodyBytes === 0) return 0;
+  return frameMax === 0 ? 1 : Math.ceil(bodyBytes / (frameMax - FRAME_OVERHEAD));
+}
+
+function writeBodyFrame(target: Buffer, at: number, channel: number, body: Buffer, start: number, end: number): number {
+  const payload = writeFrameHead(target, at, FRAME_BODY, channel, end - start);
+  body.copy(target, payload, start, end);
+  const stop = payload + end - start;
+  target[stop] = FRAME_END;
+  return stop + 1;
+}
