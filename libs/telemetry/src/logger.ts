@@ -38,9 +38,9 @@ export function createLogger({ name, level = 'info', secrets = [], stream }: Log
     stream ?? destination({ dest: 2, sync: true }),
   );
   // pino formats the bindings of a root only; children inherit this method.
-  const makeChild = logger.child;
+  const makeChild: (this: Logger, bindings: Bindings, options?: ChildLoggerOptions) => Logger = logger.child;
   logger.child = function (this: Logger, bindings: Bindings, options?: ChildLoggerOptions) {
     return makeChild.call(this, redact(bindings) as Bindings, options);
-  } as typeof logger.child;
+  } as unknown as typeof logger.child;
   return logger;
 }
