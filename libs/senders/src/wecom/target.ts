@@ -41,9 +41,7 @@ const memberKind = defineTargetKind({
   channel: 'wecom',
   schema: memberTarget,
   identity: ({ toUser = [], toParty = [], toTag = [] }) =>
-    [...toUser, ...toParty.map((name) => `party=${name}`), ...toTag.map((name) => `tag=${name}`)]
-      .sort()
-      .join('|'),
+    [...toUser, ...toParty.map((name) => `party=${name}`), ...toTag.map((name) => `tag=${name}`)].sort().join('|'),
 });
 
 /** A group robot (`key`) or the application message (`toUser`, `toParty`, `toTag`). */
