@@ -16,7 +16,7 @@ export interface StoredGroup {
   groupLabels: Record<string, string>;
   fingerprints: string[];
   nextFlushAt: number;
-  /** Flushes so far; part of each notification's id. */
+  /** Part of each notification's id; see `firstFlushNumber`. Fits 32 bits. */
   flushNumber: number;
 }
 
@@ -159,6 +159,8 @@ export interface Settlement {
   followUp: FollowUp;
   /** A budget the provider has closed. */
   blocks?: { budget: string; until: number }[];
+  /** Set when nothing was sent on purpose: the notification's status becomes suppressed, whatever the outcome says. */
+  suppressed?: 'expired';
 }
 
 export interface WorkerStore {
