@@ -71,6 +71,11 @@ const DEFINITIONS = {
     labels: ['channel'],
     buckets: LATENCY_SECONDS,
   },
+  attempts_waiting_total: {
+    type: 'counter',
+    help: 'Attempts sent to the waiting room instead of the provider',
+    labels: ['channel'],
+  },
   attempts_repeated_total: { type: 'counter', help: 'Attempts marked as possible repeats', labels: ['channel'] },
   copies_dropped_total: {
     type: 'counter',
