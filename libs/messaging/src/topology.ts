@@ -89,6 +89,8 @@ export const HEADERS = {
   /** On notifications.dead. */
   reason: 'reason',
   detail: 'detail',
+  /** RFC 3339. */
+  failedAt: 'failedAt',
   source: 'source',
 } as const;
 
