@@ -1,1 +1,2 @@
+export { createSenders, type SenderSettings } from './create-senders.js';
 export { targetKinds } from './target-kinds.js';

@@ -33,13 +33,24 @@ const NOT_PUBLIC_IPV6: [string, number][] = [
   ['ff00::', 8],
 ];
 
-const notPublic = new BlockList();
-for (const [network, prefix] of NOT_PUBLIC_IPV4) notPublic.addSubnet(network, prefix, 'ipv4');
-for (const [network, prefix] of NOT_PUBLIC_IPV6) notPublic.addSubnet(network, prefix, 'ipv6');
+// Two lists: in one, the network of mapped addresses would match every IPv4 address.
+const notPublic = {
+  ipv4: blockListOf(NOT_PUBLIC_IPV4, 'ipv4'),
+  ipv6: blockListOf(NOT_PUBLIC_IPV6, 'ipv6'),
+};
 
 export function isPublicAddress(address: string): boolean {
-  const family = isIP(address);
-  return family !== 0 && !notPublic.check(address, family === 4 ? 'ipv4' : 'ipv6');
+  const version = isIP(address);
+  if (version === 0) return false;
+
+  const family = version === 4 ? 'ipv4' : 'ipv6';
+  return !notPublic[family].check(address, family);
+}
+
+function blockListOf(networks: [string, number][], family: 'ipv4' | 'ipv6'): BlockList {
+  const list = new BlockList();
+  for (const [network, prefix] of networks) list.addSubnet(network, prefix, family);
+  return list;
 }
 
 /** A host that may not be connected to. */
