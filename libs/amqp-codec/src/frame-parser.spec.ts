@@ -53,6 +53,22 @@ describe('the frame parser', () => {
     expect(() => framesOf([late.subarray(0, 3), late.subarray(3)])).toThrow('maximum is 4088');
   });
 
+  it('keeps frames back while paused, and hands them on in order afterwards', () => {
+    const stream = Buffer.concat([1, 2, 3, 4].map((channel) => encodeMethod(channel, 'tx.select', {})));
+    for (const sizes of [[1], [5], [13], [stream.length]]) {
+      const channels: number[] = [];
+      const parser: FrameParser = new FrameParser(FRAME_MAX, (_type, channel) => {
+        channels.push(channel);
+        if (channel !== 4) parser.pause();
+      });
+      for (const chunk of cut(stream, sizes)) parser.push(chunk);
+      for (const seen of [[1], [1, 2], [1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4]]) {
+        expect(channels).toEqual(seen);
+        parser.resume();
+      }
+    }
+  });
+
   it('hands on nothing more once stopped, also from the chunk at hand', () => {
     let frames = 0;
     const parser: FrameParser = new FrameParser(FRAME_MAX, () => {

@@ -15,7 +15,9 @@ export class FrameParser {
   /** Largest frame the peer may send, 0 for no limit. Changes after tune-ok. */
   frameMax: number;
   #carry: Carry | undefined;
-  #isStopped = false;
+  #state: 'reading' | 'paused' | 'stopped' = 'reading';
+  /** Chunks that came while paused. Bounded by its owner, who pauses the stream as well: then one or two chunks. */
+  #held: Buffer[] = [];
   readonly #onFrame: OnFrame;
 
   constructor(frameMax: number, onFrame: OnFrame) {
@@ -25,15 +27,34 @@ export class FrameParser {
 
   /** Nothing more is handed on, also not the rest of the chunk at hand. */
   stop(): void {
-    this.#isStopped = true;
+    this.#state = 'stopped';
     this.#carry = undefined;
+    this.#held = [];
+  }
+
+  /** Frames are kept back from the next one on, also those in the chunk at hand, until `resume`. */
+  pause(): void {
+    if (this.#state === 'reading') this.#state = 'paused';
+  }
+
+  /** Hands on what was kept back. Throws as `push` does. */
+  resume(): void {
+    if (this.#state !== 'paused') return;
+    this.#state = 'reading';
+    const held = this.#held;
+    this.#held = [];
+    for (const chunk of held) this.push(chunk);
   }
 
   /** Throws CodecError `frame` for a frame too large or without its end byte: the stream is lost, call nothing more. */
   push(chunk: Buffer): void {
+    if (this.#state !== 'reading') {
+      if (this.#state === 'paused') this.#held.push(chunk);
+      return;
+    }
     let at = this.#carry === undefined ? 0 : this.#fillCarry(chunk);
     const { length } = chunk;
-    while (!this.#isStopped && length - at >= FRAME_HEAD_BYTES) {
+    while (this.#isReading() && length - at >= FRAME_HEAD_BYTES) {
       const size = payloadSize(chunk, at);
       this.#checkSize(size);
       const end = at + FRAME_HEAD_BYTES + size;
@@ -41,7 +62,14 @@ export class FrameParser {
       this.#emit(chunk, at, end);
       at = end + 1;
     }
-    if (!this.#isStopped && at < length) this.#startCarry(chunk, at);
+    if (at === length) return;
+    if (this.#isReading()) this.#startCarry(chunk, at);
+    else this.push(chunk.subarray(at));
+  }
+
+  /** A call, because the frame callback may change the state while `push` runs. */
+  #isReading(): boolean {
+    return this.#state === 'reading';
   }
 
   #emit(bytes: Buffer, at: number, end: number): void {
