@@ -43,7 +43,7 @@ const HOMES = [
   { package: /^@nestjs\//, home: /^(apps|libs\/telemetry)\//, rule: 'Nest stays at the edge, in apps' },
 ];
 
-const isTest = (file) => /\.(spec|contract)\.ts$/.test(file) || /^(test|libs\/testing)\//.test(file);
+const isTest = (file) => /\.(spec|contract)\.ts$/.test(file) || /^(test|bench|libs\/testing)\//.test(file);
 
 /** Returns the sentence of the rule that `file` breaks by importing `specifier`, or undefined. */
 export function brokenRule(file, specifier) {

@@ -11,6 +11,8 @@ import { models, PROVIDERS } from './prisma.mjs';
 const MIGRATIONS = fileURLToPath(new URL('../prisma/migrations', import.meta.url));
 /** The models as the newest migration left them. */
 const SNAPSHOT = join(MIGRATIONS, 'models.snapshot.prisma');
+/** Every database has it, and the statement asks for a right that a plain owner of tables may lack. */
+const CREATE_PUBLIC_SCHEMA = /^-- CreateSchema\nCREATE SCHEMA IF NOT EXISTS "public";\n+/;
 const NO_FILTERS = { externalTables: [], externalEnums: [] };
 
 const SchemaEngine = await loadEngine();
@@ -53,7 +55,8 @@ async function check() {
 async function difference(provider, old, wanted) {
   const to = datamodel(provider, wanted);
   const from = old === undefined ? { tag: 'empty' } : { tag: 'schemaDatamodel', files: [datamodel(provider, old)] };
-  return diff(unconnected(provider), from, to);
+  const sql = await diff(unconnected(provider), from, to);
+  return sql.replace(CREATE_PUBLIC_SCHEMA, '');
 }
 
 /** What an empty SQLite file lacks after all migrations. */
