@@ -1,0 +1,53 @@
+import type { Outcome, Sender } from '#dispatch';
+import type { TakenAttempt } from './taken-attempt.js';
+
+/** What a sender gets beyond its own time limit before its attempt counts as unanswered. */
+const SENDER_GRACE_MS = 5_000;
+/** Once aborted, a sender has this long to say how far it came. */
+const ABORT_GRACE_MS = 500;
+
+export interface TellOptions {
+  sender: Sender | undefined;
+  mayRepeat: boolean;
+  /** The sender's own limit. */
+  timeoutMs: number;
+  shutdown: AbortSignal;
+}
+
+/** One try at telling the person. Never throws: what a sender throws is a bug, and an attempt without an answer. */
+export async function tell(taken: TakenAttempt, options: TellOptions): Promise<Outcome> {
+  const { sender, mayRepeat, timeoutMs, shutdown } = options;
+  const { envelope, attempt, kind, opened } = taken;
+  if (!opened.ok) return misconfigured(opened.problem);
+  if (!sender) return misconfigured(`no sender for '${envelope.channel}' in tocsin.yaml`);
+  if (mayRepeat && kind.afterUnknown === 'give-up') {
+    return unanswered('an earlier worker began this attempt and ended before it recorded an answer');
+  }
+  if (shutdown.aborted) return { outcome: 'retryable', reason: 'aborted', providerMessage: 'not begun: shutting down' };
+
+  const limit = AbortSignal.timeout(timeoutMs + SENDER_GRACE_MS);
+  const signal = AbortSignal.any([shutdown, limit]);
+  try {
+    const sending = sender.send({ envelope, target: opened.target, attempt, mayRepeat }, signal);
+    return await Promise.race([sending, silence(signal)]);
+  } catch (error) {
+    return unanswered(`the sender failed: ${(error as Error).message}`);
+  }
+}
+
+/** Resolves a moment after the abort, for a sender that does not heed it. */
+function silence(signal: AbortSignal): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const late = () =>
+      setTimeout(() => resolve(unanswered('the sender gave no answer in time')), ABORT_GRACE_MS).unref();
+    signal.addEventListener('abort', late, { once: true });
+  });
+}
+
+function misconfigured(providerMessage: string): Outcome {
+  return { outcome: 'configuration', reason: 'configuration', providerMessage };
+}
+
+function unanswered(providerMessage: string): Outcome {
+  return { outcome: 'unknown', reason: 'no-answer', providerMessage };
+}
