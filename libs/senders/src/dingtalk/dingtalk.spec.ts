@@ -1,7 +1,14 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type DigestMember, type Envelope } from '#dispatch';
-import { type DingTalkOptions, type DingTalkSimulator, freePort, startDingTalkSimulator } from '#testing';
-import { aGroup, anAlert, anEnvelope } from '../wording/content-builders.js';
+import {
+  aGroupContent,
+  anAlertView,
+  anEnvelope,
+  type DingTalkOptions,
+  type DingTalkSimulator,
+  freePort,
+  startDingTalkSimulator,
+} from '#testing';
 import { ERRCODES } from './classify.js';
 import { BODY_BYTES_MAX, renderBody } from './render.js';
 import { DingTalkSender } from './send.js';
@@ -64,19 +71,32 @@ describe('dingtalk: what arrives', () => {
   it.each([1, 40, 150])('a group of %i names each alert', async (count) => {
     const { robot, send } = await aRobot();
     const alerts = Array.from({ length: count }, (_, index) =>
-      anAlert({ labels: { alertname: 'HighCPU', instance: `web-${index}.` } }),
+      anAlertView({ labels: { alertname: 'HighCPU', instance: `web-${index}.` } }),
     );
-    expect(await send(anEnvelope('dingtalk', aGroup({ alerts })))).toMatchObject({ outcome: 'accepted' });
+    expect(await send(anEnvelope('dingtalk', aGroupContent({ alerts })))).toMatchObject({ outcome: 'accepted' });
     for (let index = 0; index < count; index++) expect(robot.messages[0]?.text).toContain(`web-${index}.`);
   });
 
   it('a group too large for one message tells how many it leaves out', () => {
-    const alerts = Array.from({ length: 3_000 }, (_, index) => anAlert({ labels: { alertname: `Alert${index}` } }));
-    const body = renderBody(anEnvelope('dingtalk', aGroup({ alerts })), { token: TOKEN }, false);
+    const alerts = Array.from({ length: 3_000 }, (_, index) => anAlertView({ labels: { alertname: `Alert${index}` } }));
+    const body = renderBody(anEnvelope('dingtalk', aGroupContent({ alerts })), { token: TOKEN }, false);
     expect(Buffer.byteLength(body)).toBeLessThanOrEqual(BODY_BYTES_MAX);
     const { text } = (JSON.parse(body) as { markdown: { text: string } }).markdown;
     const named = text.match(/Alert\d+/g)?.length ?? 0;
     expect(text).toContain(`… and ${3_000 - named} more`);
+  });
+
+  it('a digest that cannot hold names and mentions holds the names', () => {
+    const covers = Array.from({ length: 1_300 }, (_, index) => ({
+      id: '',
+      severity: 'info' as const,
+      title: `#${index} padded`,
+    }));
+    const atUserIds = Array.from({ length: 50 }, (_, index) => `user-${index}-`.padEnd(64, 'x'));
+    const body = renderBody(anEnvelope('dingtalk', { kind: 'digest', covers }), { token: TOKEN, atUserIds }, false);
+    expect(Buffer.byteLength(body)).toBeLessThanOrEqual(BODY_BYTES_MAX);
+    expect(body.match(/#\d+ padded/g)).toHaveLength(1_300);
+    expect(body.includes('user-1-')).toBe(false);
   });
 
   it.each(['x', 'Disk of web-7 is full', '"quoted" \\ and \\ more', '磁盘已满'.repeat(30)])(
@@ -133,7 +153,7 @@ describe('dingtalk: what the provider answers', () => {
   it('the 21st message within a minute is rate-limited for ten minutes', async () => {
     let now = Date.now();
     const { robot, send } = await aRobot({ now: () => now });
-    const sendOne = (index: number) => send(anEnvelope('dingtalk', aGroup(), `n${index}`));
+    const sendOne = (index: number) => send(anEnvelope('dingtalk', aGroupContent(), `n${index}`));
     for (let index = 0; index < 20; index++) expect(await sendOne(index)).toMatchObject({ outcome: 'accepted' });
     expect(await sendOne(20)).toMatchObject({ outcome: 'rate-limited', blockedForMs: 600_000 });
     expect(robot.counts(TOKEN)).toMatchObject({ penalties: 1, throttled: 1 });

@@ -8,37 +8,69 @@ export const BODY_BYTES_MAX = 19_500;
 /** Shown in the list of chats and in the phone's notification. */
 const TITLE_CHARACTERS_MAX = 100;
 /** How far the names of a digest are shortened until all of them fit. */
-const MEMBER_CHARACTERS = [120, 60, 40, 24, 12, 6];
+const MEMBER_CHARACTERS = [60, 40, 24, 12];
+const MEMBER_CHARACTERS_MIN = 6;
+const ALERT_LINE_CHARACTERS_MAX = 300;
 
-/** The body of `robot/send`: a markdown message within the byte limit, cut where it must be, mentions kept. */
+/** The body of `robot/send`: a markdown message within the byte limit, in the fullest form that fits. */
 export function renderBody(envelope: Envelope, target: DingTalkTarget, mayRepeat: boolean): string {
-  const title = headline(envelope.content, envelope.severity);
-  const bodyWith = (text: string) => bodyOf(envelope, target, title, withFrame(title, text, target, mayRepeat));
-  const fits = (text: string) => Buffer.byteLength(bodyWith(text)) <= BODY_BYTES_MAX;
-  return bodyWith(textThatFits(envelope.content, fits));
+  const { content } = envelope;
+  // Names come before mentions: a digest that cannot hold both mentions nobody.
+  const addressees = content.kind === 'digest' ? [target, withoutMentions(target)] : [target];
+  for (const addressee of addressees) {
+    const fitting = wholeForms(content)
+      .map((text) => bodyOf(envelope, addressee, text, mayRepeat))
+      .find(fits);
+    if (fitting !== undefined) return fitting;
+  }
+  const last = addressees.at(-1) ?? target;
+  const bodyWith = (text: string) => bodyOf(envelope, last, text, mayRepeat);
+  return bodyWith(cutForm(content, (text) => fits(bodyWith(text))));
 }
 
 type Fits = (text: string) => boolean;
 
-/** The fullest form that fits. */
-function textThatFits(content: Content, fits: Fits): string {
+function fits(body: string): boolean {
+  return Buffer.byteLength(body) <= BODY_BYTES_MAX;
+}
+
+/** Forms that tell everything there is to name, the fullest first. */
+function wholeForms(content: Content): string[] {
   switch (content.kind) {
     case 'text':
-      return cutToFit(content.text, fits);
+      return [content.text];
     case 'group':
-      return [groupInFull(content), groupInLines(content)].find(fits) ?? asManyLinesAsFit(groupLines(content), fits);
+      return [groupInFull(content), groupLines(content).join('\n')];
     case 'digest':
-      return digestForms(content).find(fits) ?? asManyLinesAsFit(digestLines(content, 6), fits);
+      return digestForms(content);
     default:
       return unreachable(content);
   }
 }
 
-function bodyOf(envelope: Envelope, target: DingTalkTarget, title: string, text: string): string {
+/** What to tell when none of the whole forms fits. */
+function cutForm(content: Content, textFits: Fits): string {
+  switch (content.kind) {
+    case 'text':
+      return cutToFit(content.text, textFits);
+    case 'group':
+      return asManyLinesAsFit(groupLines(content), textFits);
+    case 'digest':
+      return (
+        MEMBER_CHARACTERS.map((max) => digestLines(content, max).join('\n')).find(textFits) ??
+        asManyLinesAsFit(digestLines(content, MEMBER_CHARACTERS_MIN), textFits)
+      );
+    default:
+      return unreachable(content);
+  }
+}
+
+function bodyOf(envelope: Envelope, target: DingTalkTarget, text: string, mayRepeat: boolean): string {
+  const title = headline(envelope.content, envelope.severity);
   const { atMobiles = [], atUserIds = [], isAtAll = false } = target;
   return JSON.stringify({
     msgtype: 'markdown',
-    markdown: { title: cutToCharacters(title, TITLE_CHARACTERS_MAX), text },
+    markdown: { title: cutToCharacters(title, TITLE_CHARACTERS_MAX), text: withFrame(title, text, target, mayRepeat) },
     at: { atMobiles, atUserIds, isAtAll },
     // The provider's idempotency key: a repeat of the same notification is answered ok and shown once.
     msgUuid: envelope.id,
@@ -50,6 +82,10 @@ function withFrame(title: string, text: string, target: DingTalkTarget, mayRepea
   const mentions = [...(target.atMobiles ?? []), ...(target.atUserIds ?? [])].map((name) => `@${name}`).join(' ');
   const parts = [`### ${title}`, text, mayRepeat ? `> ${MAY_REPEAT_NOTE}` : '', mentions];
   return parts.filter((part) => part !== '').join('\n\n');
+}
+
+function withoutMentions({ token, secret }: DingTalkTarget): DingTalkTarget {
+  return { token, secret };
 }
 
 /* ---- a group ---- */
@@ -70,12 +106,10 @@ function alertInFull(alert: AlertView): string {
   return rows.filter((row) => row !== '').join('  \n');
 }
 
-function groupInLines(content: GroupContent): string {
-  return groupLines(content).join('\n');
-}
-
 function groupLines(content: GroupContent): string[] {
-  return byStatus(content).map((alert) => `- ${mark(alert)} ${cutToCharacters(alertLine(alert), 300)}`);
+  return byStatus(content).map(
+    (alert) => `- ${mark(alert)} ${cutToCharacters(alertLine(alert), ALERT_LINE_CHARACTERS_MAX)}`,
+  );
 }
 
 function byStatus({ alerts }: GroupContent): AlertView[] {
@@ -91,25 +125,27 @@ function mark(alert: AlertView): string {
 
 /* ---- a digest ---- */
 
-/** Every member named: a list with severities, a plain list, one paragraph (a byte between names), then lists of ever shorter names. */
-function digestForms(content: DigestContent): string[] {
-  const withSeverity = content.covers.map(({ severity, title }) => `- [${severity}] ${oneLine(title)}`);
-  const [whole = [], ...shorter] = MEMBER_CHARACTERS.map((max) => digestLines(content, max));
-  const paragraph = content.covers.map(({ title }) => oneLine(title)).join(';');
-  return [withSeverity.join('\n'), whole.join('\n'), paragraph, ...shorter.map((lines) => lines.join('\n'))];
+/** Every member named: a list with severities, a plain list, one paragraph with a single byte between names. */
+function digestForms({ covers }: DigestContent): string[] {
+  const names = covers.map(({ title }) => oneLine(title));
+  return [
+    covers.map(({ severity }, index) => `- [${severity}] ${names[index]}`).join('\n'),
+    names.map((name) => `- ${name}`).join('\n'),
+    names.join(';'),
+  ];
 }
 
 function digestLines(content: DigestContent, titleCharactersMax: number): string[] {
   return content.covers.map(({ title }) => `- ${cutToCharacters(oneLine(title), titleCharactersMax)}`);
 }
 
-function asManyLinesAsFit(lines: string[], fits: Fits): string {
+function asManyLinesAsFit(lines: string[], textFits: Fits): string {
   let fitting = 0;
   let tooMany = lines.length;
   const shortened = (count: number) => [...lines.slice(0, count), `… and ${lines.length - count} more`].join('\n');
   while (tooMany - fitting > 1) {
     const middle = Math.floor((fitting + tooMany) / 2);
-    if (fits(shortened(middle))) fitting = middle;
+    if (textFits(shortened(middle))) fitting = middle;
     else tooMany = middle;
   }
   return shortened(fitting);

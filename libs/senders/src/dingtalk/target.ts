@@ -17,13 +17,15 @@ export const SEND_MS_MAX = 10_000;
 
 /** Of the 20,000 bytes of a request; the rest is for what stands around the lines. */
 const DIGEST_BYTES_MAX = 18_000;
-const MENTIONS_MAX = 100;
+/** Each stands in the message twice, so they must leave room for it. */
+const MENTIONS_MAX = 50;
+const USER_ID_CHARACTERS_MAX = 64;
 
 const dingTalkTarget = z.strictObject({
   token: plainText(200),
   secret: plainText(200).optional(),
   atMobiles: z.array(plainText(20)).max(MENTIONS_MAX).optional(),
-  atUserIds: z.array(plainText(100)).max(MENTIONS_MAX).optional(),
+  atUserIds: z.array(plainText(USER_ID_CHARACTERS_MAX)).max(MENTIONS_MAX).optional(),
   isAtAll: z.boolean().optional(),
 });
 

@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Envelope } from '#dispatch';
-import { freePort, type SmtpSimulator, startSmtpServer } from '#testing';
-import { aGroup, anAlert, anEnvelope } from '../wording/content-builders.js';
+import { aGroupContent, anAlertView, anEnvelope, freePort, type SmtpSimulator, startSmtpServer } from '#testing';
 import { EmailSender } from './send.js';
 
 const never = new AbortController().signal;
@@ -15,18 +14,18 @@ describe('email: what arrives', () => {
   it('lists every alert of the group, in text and HTML', async () => {
     const { server, send } = await aServer();
     const alerts = [
-      anAlert({ labels: { alertname: 'HighCPU', instance: 'web-1' } }),
-      anAlert({
+      anAlertView({ labels: { alertname: 'HighCPU', instance: 'web-1' } }),
+      anAlertView({
         labels: { alertname: 'HighCPU', instance: 'web-2' },
         annotations: { summary: '告警 <b>', runbook: 'x' },
       }),
-      anAlert({
+      anAlertView({
         labels: { alertname: 'HighCPU', instance: 'web-3' },
         status: 'resolved',
         endsAt: '2026-01-02T16:00:00Z',
       }),
     ];
-    expect(await send(anEnvelope('email', aGroup({ alerts })))).toMatchObject({ outcome: 'accepted' });
+    expect(await send(anEnvelope('email', aGroupContent({ alerts })))).toMatchObject({ outcome: 'accepted' });
 
     const [mail] = await server.waitForMails(1, 5_000);
     expect(mail?.subject).toBe('[FIRING:2] HighCPU (severity=critical)');
@@ -43,7 +42,7 @@ describe('email: what arrives', () => {
     const { server, send } = await aServer();
     await send(anEnvelope('email'));
     await send(anEnvelope('email'), { attempt: 2, mayRepeat: true });
-    await send(anEnvelope('email', aGroup(), 'ntf-2'));
+    await send(anEnvelope('email', aGroupContent(), 'ntf-2'));
 
     const [first, again, other] = await server.waitForMails(3, 5_000);
     expect(first?.messageId).toBe('<ntf-1@example.com>');
@@ -149,6 +148,13 @@ describe('email: what the network does', () => {
     expect(await sendWith(sender, anEnvelope('email'))).toMatchObject({ outcome: 'retryable', reason: 'network' });
   });
 
+  it('no greeting: retryable', async () => {
+    const { server, send } = await aServer({}, '', 300);
+    server.faultNext('no-greeting');
+    expect(await send(anEnvelope('email'))).toMatchObject({ outcome: 'retryable', reason: 'timeout' });
+    expect(await send(anEnvelope('email'))).toMatchObject({ outcome: 'accepted' });
+  });
+
   it('the connection breaks after the message was written: unknown', async () => {
     const { server, send } = await aServer();
     server.faultNext('drop-after-data');
@@ -187,7 +193,7 @@ describe('email: what the network does', () => {
 
   it('a hundred at once share a few connections', async () => {
     const { server, send } = await aServer();
-    const envelopes = Array.from({ length: 100 }, (_, index) => anEnvelope('email', aGroup(), `n${index}`));
+    const envelopes = Array.from({ length: 100 }, (_, index) => anEnvelope('email', aGroupContent(), `n${index}`));
     const outcomes = await Promise.all(envelopes.map((envelope) => send(envelope)));
     expect(new Set(outcomes.map(({ outcome }) => outcome))).toEqual(new Set(['accepted']));
     expect(server.connections).toBeLessThanOrEqual(5);

@@ -33,7 +33,7 @@ export async function post(request: Post): Promise<Exchange> {
     const url = new URL(request.url);
     refusePrivateLiteral(url, request.allowPrivateAddresses);
     const response = await axios.post<Readable>(url.href, request.body, {
-      headers: request.headers,
+      headers: { 'user-agent': 'Tocsin', ...request.headers },
       signal: anyEnd,
       maxRedirects: 0,
       proxy: false,

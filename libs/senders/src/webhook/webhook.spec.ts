@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Envelope } from '#dispatch';
-import { freePort, startWebhookReceiver, type WebhookReceiver } from '#testing';
-import { aGroup, anAlert, anEnvelope } from '../wording/content-builders.js';
+import { aGroupContent, anAlertView, anEnvelope, freePort, startWebhookReceiver, type WebhookReceiver } from '#testing';
 import { WebhookSender } from './send.js';
 import { sign } from './sign.js';
 
@@ -26,8 +25,8 @@ describe('webhook: signature', () => {
 describe('webhook: what arrives', () => {
   it("Alertmanager's version 4 for a group, signed", async () => {
     const { receiver, send } = await aReceiver({ secret: SECRET });
-    const resolved = anAlert({ status: 'resolved', endsAt: '2026-01-02T16:00:00Z' });
-    const content = aGroup({ alerts: [anAlert(), resolved] });
+    const resolved = anAlertView({ status: 'resolved', endsAt: '2026-01-02T16:00:00Z' });
+    const content = aGroupContent({ alerts: [anAlertView(), resolved] });
     expect(await send(anEnvelope('webhook', content), { secret: SECRET })).toMatchObject({
       outcome: 'accepted',
       providerCode: '204',

@@ -6,7 +6,7 @@ import { oneOrMany, plainText } from '../target/fields.js';
 /** developer.work.weixin.qq.com 99110: 20 messages a minute and robot; longer by the longest way from our count to theirs. */
 const ROBOT_MESSAGES_PER_MINUTE = 20;
 const ROBOT_WINDOW_MS = 72_000;
-/** Of the 4,096 bytes of a markdown message. */
+/** Of the 4,096 bytes of a robot's markdown message; an application message carries 2,048 and is sent in parts. */
 const DIGEST_BYTES_MAX = 3_500;
 /** 90236: at most 1,000 users, 100 departments, 100 tags. */
 const USERS_MAX = 1_000;

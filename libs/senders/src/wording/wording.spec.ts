@@ -1,18 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { aGroup, anAlert } from './content-builders.js';
+import { aGroupContent, anAlertView } from '#testing';
 import { cutToBytes, cutToCharacters, oneLine } from './cut.js';
 import { alertLine, headline } from './headline.js';
 
 describe('headline', () => {
   it('counts what fires, names the alert and tells what the group has in common', () => {
-    const group = aGroup({ alerts: [anAlert(), anAlert(), anAlert({ status: 'resolved' })] });
+    const group = aGroupContent({ alerts: [anAlertView(), anAlertView(), anAlertView({ status: 'resolved' })] });
     expect(headline(group, 'critical')).toBe('[FIRING:2] HighCPU (severity=critical)');
     expect(headline({ ...group, status: 'resolved' }, 'critical')).toBe('[RESOLVED] HighCPU (severity=critical)');
   });
 
   it('names the other group labels, and a group without alertname', () => {
-    const group = aGroup({ groupLabels: { cluster: 'eu' }, commonLabels: { cluster: 'eu' } });
+    const group = aGroupContent({ groupLabels: { cluster: 'eu' }, commonLabels: { cluster: 'eu' } });
     expect(headline(group, 'info')).toBe('[FIRING:1] alerts (cluster=eu)');
   });
 
@@ -31,7 +31,7 @@ describe('headline', () => {
   });
 
   it('names an alert in one line', () => {
-    expect(alertLine(anAlert())).toBe('HighCPU (instance=web-1:9100, severity=critical): cpu 97%');
+    expect(alertLine(anAlertView())).toBe('HighCPU (instance=web-1:9100, severity=critical): cpu 97%');
   });
 });
 

@@ -34,8 +34,11 @@ export interface ReceivedMail {
   raw: string;
 }
 
-/** What the server does once a message is complete, instead of answering. */
-export type SmtpFault = 'drop-after-data' | 'hang-after-data';
+/**
+ * What the server does instead of answering: once a message is complete (it is taken and collected, but its sender never learns), or
+ * at the next connection.
+ */
+export type SmtpFault = 'drop-after-data' | 'hang-after-data' | 'no-greeting';
 
 /** A real SMTP server on 127.0.0.1 that collects parsed mails and refuses as told. The caller stops it. */
 export interface SmtpSimulator {
@@ -50,7 +53,6 @@ export interface SmtpSimulator {
   /** Refuses every message so until `accept()`. */
   answerAll(code: number, text: string, stage?: SmtpStage): void;
   accept(): void;
-  /** The next message is taken and collected, but its sender never learns. */
   faultNext(fault: SmtpFault): void;
   waitForMails(count: number, timeoutMs: number): Promise<ReceivedMail[]>;
   /** Waits until `count` different notifications arrived. */
@@ -140,6 +142,7 @@ class CollectingSmtpServer implements SmtpSimulator {
       closeTimeout: CLOSE_TIMEOUT_MS,
       onConnect: (_session, done) => {
         this.connections += 1;
+        if (this.#takeFault('no-greeting')) return;
         done();
       },
       onAuth: (login, _session, done) => {
@@ -183,18 +186,20 @@ class CollectingSmtpServer implements SmtpSimulator {
     if (refused) return done(refused);
 
     const mail = await toMail(Buffer.concat(chunks), session);
-    const fault = this.#fault;
-    this.#fault = undefined;
     this.#arrivals.add(mail);
-    switch (fault) {
-      case 'hang-after-data':
-        return;
-      case 'drop-after-data':
-        if (this.#server) this.#dropConnections(this.#server);
-        return;
-      default:
-        done(null, 'OK: taken');
+    if (this.#takeFault('hang-after-data')) return;
+    if (this.#takeFault('drop-after-data')) {
+      if (this.#server) this.#dropConnections(this.#server);
+      return;
     }
+    done(null, 'OK: taken');
+  }
+
+  #takeFault(fault: SmtpFault): boolean {
+    if (this.#fault !== fault) return false;
+
+    this.#fault = undefined;
+    return true;
   }
 
   #refusalAt(stage: SmtpStage): Error | null {

@@ -1,8 +1,8 @@
 import type { AlertView, Content, Envelope, GroupContent, NotificationChannel } from '#dispatch';
 
-// Givens of this library's specs.
+// Givens for specs that need a notification and care for little of it.
 
-export function anAlert(change: Partial<AlertView> = {}): AlertView {
+export function anAlertView(change: Partial<AlertView> = {}): AlertView {
   return {
     status: 'firing',
     fingerprint: 'cc6e49118c0ea32b',
@@ -14,7 +14,7 @@ export function anAlert(change: Partial<AlertView> = {}): AlertView {
   };
 }
 
-export function aGroup(change: Partial<GroupContent> = {}): GroupContent {
+export function aGroupContent(change: Partial<GroupContent> = {}): GroupContent {
   return {
     kind: 'group',
     status: 'firing',
@@ -24,12 +24,12 @@ export function aGroup(change: Partial<GroupContent> = {}): GroupContent {
     groupLabels: { alertname: 'HighCPU' },
     commonLabels: { alertname: 'HighCPU', severity: 'critical' },
     commonAnnotations: {},
-    alerts: [anAlert()],
+    alerts: [anAlertView()],
     ...change,
   };
 }
 
-export function anEnvelope(channel: NotificationChannel, content: Content = aGroup(), id = 'ntf-1'): Envelope {
+export function anEnvelope(channel: NotificationChannel, content: Content = aGroupContent(), id = 'ntf-1'): Envelope {
   return {
     version: 1,
     id,
