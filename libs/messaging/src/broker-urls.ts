@@ -16,7 +16,11 @@ export function parseBrokerUrls(list: string): string[] {
   return parts.map((part) => withHeartbeat(part.includes('://') ? toUrl(part) : likeFirst(first, part)));
 }
 
-/** The URL without its password, for log lines. */
+/** The nodes of `BROKER_URL` without passwords, for a line that people see. */
+export function shownBrokerUrl(list: string): string {
+  return parseBrokerUrls(list).map(withoutPassword).join(',');
+}
+
 export function withoutPassword(url: string): string {
   const shown = new URL(url);
   shown.password = '';

@@ -1,3 +1,4 @@
+export { shownBrokerUrl } from './broker-urls.js';
 export { ackAll, type Delivery } from './delivery.js';
 export * from './errors.js';
 export type { MessagingLogger } from './logger.js';

@@ -1,7 +1,7 @@
 import { type AddressInfo, connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { connect } from 'amqplib';
-import { type RabbitmqServer, startRabbitmq } from '../../testing/src/rabbitmq.js';
+import { type RabbitmqServer, startRabbitmq } from '#testing';
 import {
   ackAll,
   type ConsumeOptions,
@@ -21,7 +21,6 @@ const opened: { close(): Promise<void> }[] = [];
 
 beforeAll(async () => {
   rabbitmq = await startRabbitmq();
-  if (!rabbitmq) console.warn("skipped: Debian's rabbitmq-server is not installed");
 }, 120_000);
 
 afterEach(async () => {
@@ -33,7 +32,7 @@ afterAll(async () => {
   await rabbitmq?.stop();
 });
 
-/** A promise about a real broker; passes at once where none is installed, which `beforeAll` said aloud. */
+/** A promise about a real broker; passes at once where none is installed, which one line said. */
 function onRabbitmq(promise: string, story: (url: string) => Promise<void>): void {
   it(promise, async () => {
     if (rabbitmq) await story(rabbitmq.url);

@@ -112,8 +112,12 @@ export class Messaging extends EventEmitter<ConnectionEvents> {
   }
 
   /** Messages ready in a queue; `undefined` when the broker does not say. */
-  queueDepth(queue: string): Promise<number | undefined> {
-    return this.depths.depth(queue);
+  async queueDepth(queue: string): Promise<number | undefined> {
+    return (await this.depths.counts(queue))?.ready;
+  }
+
+  async consumerCount(queue: string): Promise<number | undefined> {
+    return (await this.depths.counts(queue))?.consumers;
   }
 
   /** The connection of that name, made on first use. */

@@ -2,18 +2,24 @@ import type { BrokerConnection } from './connection.js';
 import { KeptChannel } from './kept-channel.js';
 import type { MessagingLogger } from './logger.js';
 
+export interface QueueCounts {
+  /** Messages ready for delivery; those handed out and not acked are not among them. */
+  ready: number;
+  consumers: number;
+}
+
 /** Asks how many messages wait, on a channel of its own: a passive declare of a missing queue closes the channel. */
 export class QueueDepths {
   private readonly channel: KeptChannel;
   /** One question per queue at a time; who asks meanwhile shares the answer. Bounded by the queues of the topology. */
-  private readonly asking = new Map<string, Promise<number | undefined>>();
+  private readonly asking = new Map<string, Promise<QueueCounts | undefined>>();
 
   constructor(connection: BrokerConnection, logger: MessagingLogger) {
     this.channel = new KeptChannel(connection, { logger, purpose: 'queue depth', opened: async () => {}, lost() {} });
   }
 
-  /** Messages ready for delivery; `undefined` when the broker or the queue is not there. */
-  depth(queue: string): Promise<number | undefined> {
+  /** `undefined` when the broker or the queue is not there. */
+  counts(queue: string): Promise<QueueCounts | undefined> {
     const asked = this.asking.get(queue);
     if (asked) return asked;
 
@@ -26,9 +32,10 @@ export class QueueDepths {
     return this.channel.close();
   }
 
-  private async ask(queue: string): Promise<number | undefined> {
+  private async ask(queue: string): Promise<QueueCounts | undefined> {
     try {
-      return (await this.channel.current?.checkQueue(queue))?.messageCount;
+      const declared = await this.channel.current?.checkQueue(queue);
+      return declared && { ready: declared.messageCount, consumers: declared.consumerCount };
     } catch {
       // Lost connection or missing queue: unknown is the honest answer, and the channel is opened again by itself.
       return undefined;

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { hasDebianFile } from './debian.js';
 
 const SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server';
 const STARTED = 'Server startup complete';
@@ -20,10 +20,10 @@ export interface RabbitmqServer {
 
 /**
  * Debian's RabbitMQ as a process of its own: own folder, own ports, own epmd, no plugins. `undefined` when the package
- * is not installed; the caller then skips and says so. Takes some ten seconds: start one per spec file.
+ * is not installed, which one line says; the caller then skips. Takes some ten seconds: start one per spec file.
  */
 export async function startRabbitmq(): Promise<RabbitmqServer | undefined> {
-  if (!existsSync(SERVER)) return undefined;
+  if (!hasDebianFile(SERVER, 'rabbitmq-server')) return undefined;
 
   const [port, distributionPort, epmdPort] = await freePorts(3);
   const folder = await mkdtemp(join(tmpdir(), 'tocsin-rabbitmq-'));

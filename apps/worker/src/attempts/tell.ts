@@ -3,6 +3,8 @@ import type { TakenAttempt } from './taken-attempt.js';
 
 /** What a sender gets beyond its own time limit before its attempt counts as unanswered. */
 const SENDER_GRACE_MS = 5_000;
+/** No send is under way longer, whatever is configured: an older claim without an outcome counts as abandoned after 60 s. */
+const SEND_MS_MAX = 45_000;
 /** Once aborted, a sender has this long to say how far it came. */
 const ABORT_GRACE_MS = 500;
 
@@ -25,7 +27,7 @@ export async function tell(taken: TakenAttempt, options: TellOptions): Promise<O
   }
   if (shutdown.aborted) return { outcome: 'retryable', reason: 'aborted', providerMessage: 'not begun: shutting down' };
 
-  const limit = AbortSignal.timeout(timeoutMs + SENDER_GRACE_MS);
+  const limit = AbortSignal.timeout(Math.min(timeoutMs + SENDER_GRACE_MS, SEND_MS_MAX));
   const signal = AbortSignal.any([shutdown, limit]);
   try {
     const sending = sender.send({ envelope, target: opened.target, attempt, mayRepeat }, signal);
