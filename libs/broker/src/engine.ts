@@ -1,0 +1,68 @@
+import { SegmentLog } from '#segment-log';
+import { assembleEngine, type EngineStats } from './engine/assemble.js';
+import { type Clock, systemClock } from './queues/clock.js';
+import type { Durability, VirtualHost } from './virtual-host.js';
+
+export type { EngineStats } from './engine/assemble.js';
+
+export interface EngineOptions {
+  /** Holds the log; one engine at a time. Made when it does not exist. */
+  directory: string;
+  clock?: Clock;
+  /** Takes one sentence about something an operator should know: damage found, a definition left out. */
+  log?: (text: string) => void;
+  /** Size at which a segment of the log is sealed. */
+  segmentBytes?: number;
+  /** Bound of message bodies kept in memory. */
+  messageMemoryBytes?: number;
+}
+
+/** The queue engine without the wire. Owns the data directory; `close` gives it back. */
+export interface Engine {
+  /** Undefined: no such virtual host. */
+  virtualHost(name: string): VirtualHost | undefined;
+  readonly durability: Durability;
+  /** The first write or sync that failed. From then on nothing is confirmed; stop the process and start again. */
+  readonly failed: Error | undefined;
+  onFailed(listener: (error: Error) => void): void;
+  stats(): EngineStats;
+  /** Writes and syncs what is gathered. Close connections first: their deliveries go back to the queues. */
+  close(): Promise<void>;
+}
+
+/** Opens or makes the log in `directory`, puts back exchanges, queues, bindings and messages. Rejects when the directory cannot be used. */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const { directory, clock = systemClock, log: report = () => undefined, segmentBytes, messageMemoryBytes } = options;
+  let assembled: Awaited<ReturnType<typeof assembleEngine>> | undefined;
+  const movedBefore: [queue: number, sequence: number, position: number][] = [];
+  const log = await SegmentLog.open({
+    directory,
+    segmentBytes,
+    owner: {
+      // Until the queues are filled nothing may be thrown away.
+      isLive: (queue, sequence) => assembled?.isLive(queue, sequence) ?? true,
+      moved(queue, sequence, position) {
+        if (assembled === undefined) movedBefore.push([queue, sequence, position]);
+        else assembled.moved(queue, sequence, position);
+      },
+    },
+  });
+  log.onDamaged(({ file, offset, says }) => report(`${file} at byte ${offset}: ${says}`));
+  for (const { file, offset, says } of log.recovery.findings) report(`${file} at byte ${offset}: ${says}`);
+  assembled = await assembleEngine({ log, clock, report, messageMemoryBytes });
+  for (const [queue, sequence, position] of movedBefore) assembled.moved(queue, sequence, position);
+  const { virtualHost, stats, stop } = assembled;
+  return {
+    virtualHost: (name) => (name === virtualHost.name ? virtualHost : undefined),
+    durability: log,
+    get failed() {
+      return log.failed;
+    },
+    onFailed: (listener) => log.onFailed(listener),
+    stats,
+    async close() {
+      stop();
+      await log.close();
+    },
+  };
+}

@@ -1,0 +1,124 @@
+import { peekProperty } from '#amqp-codec';
+import type { RecoveredQueue } from '#segment-log';
+import { readQueueSettings } from '../queues/arguments.js';
+import { READ_AHEAD_BYTES, READ_AHEAD_MESSAGES } from '../queues/body-loader.js';
+import { Queue } from '../queues/queue.js';
+import type { QueueHost } from '../queues/queue-host.js';
+import { REDELIVERED } from '../queues/queue-index.js';
+import type {
+  Definitions,
+  StoredBinding,
+  StoredDefinitions,
+  StoredExchange,
+  StoredQueue,
+} from '../store/definitions.js';
+import { decodeMessage } from '../store/message-record.js';
+import type { Topology } from './topology.js';
+
+/** Puts back what the log knows. A definition that cannot be used is reported and left out; it never stops a start. */
+export function restoreDefinitions(definitions: Definitions, topology: Topology, host: QueueHost): void {
+  const stored: StoredDefinitions = definitions.load();
+  for (const sentence of stored.damaged) host.report(sentence);
+  for (const exchange of stored.exchanges) {
+    attempt(host, `exchange '${exchange.name}'`, () => restoreExchange(exchange, topology));
+  }
+  for (const queue of stored.queues) {
+    attempt(host, `queue '${queue.name}'`, () => restoreQueue(queue, topology, host));
+  }
+  for (const binding of stored.bindings) {
+    const name = `binding of ${binding.kind} '${binding.destination}' to '${binding.source}'`;
+    attempt(host, name, () => restoreBinding(binding, topology));
+  }
+}
+
+/** Fills the queues with the messages found in the log. What belongs to no queue is given up: its queue was being deleted. */
+export async function restoreMessages(
+  recovered: readonly RecoveredQueue[],
+  topology: Topology,
+  host: QueueHost,
+): Promise<void> {
+  for (const found of recovered) {
+    const queue = topology.queuesByNumber.get(found.queue);
+    if (queue === undefined) {
+      host.log.dropQueue(found.queue);
+      continue;
+    }
+    if (needsBodies(queue)) await fillFromBodies(queue, found, host);
+    else fill(queue, found);
+    queue.recovered();
+  }
+}
+
+function restoreExchange(exchange: StoredExchange, topology: Topology): void {
+  const { name, type, autoDelete, internal, arguments: exchangeArguments } = exchange;
+  topology.restoreExchange({ name, type, durable: true, autoDelete, internal, arguments: exchangeArguments });
+}
+
+function restoreQueue(stored: StoredQueue, topology: Topology, host: QueueHost): void {
+  const { name, number, autoDelete, arguments: queueArguments } = stored;
+  const settings = readQueueSettings(queueArguments, `queue '${name}'`);
+  const properties = { name, durable: true, autoDelete, arguments: queueArguments, owner: undefined };
+  topology.restoreQueue(new Queue(properties, settings, number, host));
+}
+
+function restoreBinding(binding: StoredBinding, topology: Topology): void {
+  const source = topology.exchanges.get(binding.source);
+  const ends = binding.kind === 'queue' ? topology.queues : topology.exchanges;
+  const destination = ends.get(binding.destination);
+  if (source === undefined || destination === undefined) throw new Error('one of its ends does not exist');
+  topology.restoreBinding(source, destination, binding);
+}
+
+function attempt(host: QueueHost, what: string, restore: () => void): void {
+  try {
+    restore();
+  } catch (error) {
+    host.report(`${what} was not restored: ${(error as Error).message}`);
+  }
+}
+
+function fill(queue: Queue, found: RecoveredQueue): void {
+  const { sequences, positions, sizes, expiresAt, flags } = found;
+  for (let row = 0; row < found.count; row++) {
+    const redelivered = (flags[row]! & REDELIVERED) !== 0;
+    queue.recover(sequences[row]!, positions[row]!, sizes[row]!, sizes[row]!, expiresAt[row]!, redelivered, 0);
+  }
+}
+
+/** The log knows record bytes only. Limits by body bytes and priority levels need what is in the record. */
+function needsBodies(queue: Queue): boolean {
+  return queue.settings.maxLengthBytes !== undefined || queue.settings.maxPriority > 0;
+}
+
+async function fillFromBodies(queue: Queue, found: RecoveredQueue, host: QueueHost): Promise<void> {
+  let damaged = 0;
+  for (let start = 0; start < found.count; ) {
+    const end = endOfBatch(found, start);
+    const positions = [...found.positions.subarray(start, end)];
+    const payloads = await host.log.read(positions, [...found.sizes.subarray(start, end)]);
+    for (let row = start; row < end; row++) {
+      const payload = payloads[row - start];
+      const sequence = found.sequences[row]!;
+      if (payload === undefined) {
+        host.log.appendAcks(queue.number, [sequence], [found.positions[row]!]);
+        damaged++;
+        continue;
+      }
+      const { properties, body } = decodeMessage(payload);
+      const redelivered = (found.flags[row]! & REDELIVERED) !== 0;
+      const priority = peekProperty(properties, 'priority') ?? 0;
+      const { positions: at, sizes, expiresAt } = found;
+      queue.recover(sequence, at[row]!, sizes[row]!, body.length, expiresAt[row]!, redelivered, priority);
+    }
+    start = end;
+  }
+  if (damaged > 0) host.report(`queue '${queue.name}': ${damaged} messages are damaged on disk and were given up`);
+}
+
+function endOfBatch(found: RecoveredQueue, start: number): number {
+  let end = start;
+  let bytes = 0;
+  while (end < found.count && end - start < READ_AHEAD_MESSAGES && bytes < READ_AHEAD_BYTES)
+    bytes += found.sizes[end++]!;
+  return end;
+}

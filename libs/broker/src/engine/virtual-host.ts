@@ -1,0 +1,303 @@
+import { randomBytes } from 'node:crypto';
+import { findField } from '#amqp-codec';
+import type { Consumer } from '../consumer.js';
+import { ChannelError } from '../errors.js';
+import { assertSameProperty, FIELD_TYPE_NAMES } from '../exchanges/equivalence.js';
+import { EXCHANGE_TYPES, type Exchange } from '../exchanges/exchange.js';
+import { readRoutingKeys } from '../exchanges/extra-keys.js';
+import { assertHeadersArguments, HeadersRouting } from '../exchanges/headers.js';
+import type { Message } from '../message.js';
+import { assertSameQueueArguments, readQueueSettings } from '../queues/arguments.js';
+import { Queue } from '../queues/queue.js';
+import type { QueueHost } from '../queues/queue-host.js';
+import type { Definitions } from '../store/definitions.js';
+import type {
+  Binding,
+  ExchangeDeclaration,
+  Owner,
+  PublishResult,
+  QueueDeclaration,
+  ReadyMessage,
+  VirtualHost,
+} from '../virtual-host.js';
+import type { Publisher } from './publisher.js';
+import type { Topology } from './topology.js';
+
+const RESERVED_PREFIX = 'amq.';
+/** Random bytes of a server-made name: 22 characters in base64url. */
+const SERVER_NAME_BYTES = 16;
+
+/** What AMQP asks of a virtual host, with RabbitMQ's checks in RabbitMQ's order and its texts. */
+export class EngineVirtualHost implements VirtualHost {
+  readonly #exclusive = new Map<Owner, Set<Queue>>();
+
+  constructor(
+    readonly name: string,
+    private readonly topology: Topology,
+    private readonly publisher: Publisher,
+    private readonly definitions: Definitions,
+    private readonly host: QueueHost,
+  ) {}
+
+  declareExchange(declaration: ExchangeDeclaration): void {
+    const name = withoutLineEnds(declaration.name);
+    refuseDefaultExchange(name);
+    const existing = this.topology.exchanges.get(name);
+    if (declaration.passive) {
+      if (existing === undefined) throw this.#noExchange(name);
+      return;
+    }
+    const subject = this.#exchangeSubject(name);
+    if (existing !== undefined) {
+      existing.assertSame({ ...declaration, name }, subject);
+      return;
+    }
+    if (Object.hasOwn(EXCHANGE_TYPES, declaration.type)) this.#checkNewExchange(declaration, name);
+    const { type, durable, autoDelete, internal } = declaration;
+    this.topology.addExchange({ name, type, durable, autoDelete, internal, arguments: declaration.arguments });
+  }
+
+  deleteExchange(name: string, ifUnused: boolean): void {
+    refuseDefaultExchange(name);
+    const subject = this.#exchangeSubject(name);
+    if (name.startsWith(RESERVED_PREFIX)) {
+      throw new ChannelError('access-refused', `deletion of system ${subject} not allowed`);
+    }
+    const exchange = this.topology.exchanges.get(name);
+    if (exchange === undefined) return;
+    if (ifUnused && exchange.outgoing.size > 0) throw new ChannelError('precondition-failed', `${subject} in use`);
+    this.topology.removeExchange(exchange);
+  }
+
+  bindExchange(binding: Binding): void {
+    refuseDefaultExchange(binding.source);
+    refuseDefaultExchange(binding.destination);
+    const source = this.#exchange(binding.source);
+    const destination = this.#exchange(binding.destination);
+    this.#bind(source, destination, binding);
+  }
+
+  unbindExchange(binding: Binding): void {
+    refuseDefaultExchange(binding.source);
+    refuseDefaultExchange(binding.destination);
+    const source = this.topology.exchanges.get(binding.source);
+    if (source !== undefined) this.topology.unbind(source, 'exchange', binding);
+  }
+
+  declareQueue(
+    declaration: QueueDeclaration,
+    owner: Owner,
+  ): { name: string; messageCount: number; consumerCount: number } {
+    const queue = declaration.passive ? this.#queueFor(declaration.name, owner) : this.#declare(declaration, owner);
+    queue.renewLease();
+    return { name: queue.name, messageCount: queue.messageCount, consumerCount: queue.consumerCount };
+  }
+
+  bindQueue(binding: Binding, owner: Owner): void {
+    refuseDefaultExchange(binding.source);
+    const source = this.#exchange(binding.source);
+    const queue = this.#queueFor(binding.destination, owner);
+    this.#bind(source, queue, binding);
+  }
+
+  unbindQueue(binding: Binding, owner: Owner): void {
+    refuseDefaultExchange(binding.source);
+    const queue = this.topology.queues.get(binding.destination);
+    if (queue !== undefined) this.#assertOwner(queue, owner);
+    const source = this.topology.exchanges.get(binding.source);
+    if (source !== undefined) this.topology.unbind(source, 'queue', binding);
+  }
+
+  purgeQueue(name: string, owner: Owner): number {
+    return this.#queueFor(name, owner).purge();
+  }
+
+  deleteQueue(name: string, condition: { ifUnused: boolean; ifEmpty: boolean }, owner: Owner): number {
+    const queue = this.topology.queues.get(name);
+    if (queue === undefined) return 0;
+    this.#assertOwner(queue, owner);
+    const { messageCount } = queue;
+    const subject = this.#queueSubject(name);
+    if (condition.ifUnused && queue.consumerCount > 0) {
+      throw new ChannelError('precondition-failed', `${subject} in use`);
+    }
+    if (condition.ifEmpty && messageCount > 0) throw new ChannelError('precondition-failed', `${subject} not empty`);
+    this.removeQueue(queue);
+    return messageCount;
+  }
+
+  publish(received: Message): PublishResult {
+    const exchange = this.#exchange(received.exchange);
+    if (exchange.properties.internal) {
+      const subject = this.#exchangeSubject(exchange.name);
+      throw new ChannelError('access-refused', `cannot publish to internal ${subject}`);
+    }
+    const { routingKeys, message } = readRoutingKeys(received);
+    return this.publisher.publish(exchange, message, routingKeys);
+  }
+
+  consume(queueName: string, consumer: Consumer, owner: Owner): void {
+    this.#queueFor(queueName, owner).addConsumer(consumer);
+  }
+
+  cancel(queueName: string, consumer: Consumer): void {
+    const queue = this.topology.queues.get(queueName);
+    if (queue?.removeConsumer(consumer) === true) this.removeQueue(queue);
+  }
+
+  consumerHasRoom(queueName: string, _consumer: Consumer): void {
+    this.topology.queues.get(queueName)?.schedule();
+  }
+
+  get(queueName: string, noAck: boolean, owner: Owner, onMessage: (ready: ReadyMessage | undefined) => void): void {
+    const queue = this.#queueFor(queueName, owner);
+    if (queue.settings.isSingleActiveConsumer) {
+      const why = `basic.get operations are not supported by ${queue.settings.type} queues with single active consumer`;
+      throw new ChannelError(
+        'resource-locked',
+        `cannot obtain access to locked ${this.#queueSubject(queueName)}. ${why}`,
+      );
+    }
+    queue.get(noAck, onMessage);
+  }
+
+  releaseOwner(owner: Owner): void {
+    for (const queue of this.#exclusive.get(owner) ?? []) this.removeQueue(queue);
+  }
+
+  removeQueue(queue: Queue): void {
+    const { owner } = queue.properties;
+    if (owner !== undefined) this.#disown(queue, owner);
+    this.topology.removeQueue(queue);
+  }
+
+  #declare(declaration: QueueDeclaration, owner: Owner): Queue {
+    const name = withoutLineEnds(declaration.name);
+    const durable = declaration.durable && !declaration.exclusive;
+    const existing = name === '' ? undefined : this.topology.queues.get(name);
+    if (existing !== undefined) {
+      const subject = this.#queueSubject(name);
+      if (existing.properties.owner !== (declaration.exclusive ? owner : undefined)) throw this.#lockedQueue(name);
+      assertSameProperty(subject, 'durable', durable, existing.properties.durable);
+      assertSameProperty(subject, 'auto_delete', declaration.autoDelete, existing.properties.autoDelete);
+      assertSameQueueArguments(declaration.arguments, existing.properties.arguments, subject);
+      return existing;
+    }
+    return this.#createQueue({ ...declaration, name, durable }, owner);
+  }
+
+  #createQueue(declaration: QueueDeclaration, owner: Owner): Queue {
+    if (declaration.name.startsWith(RESERVED_PREFIX)) {
+      const text = `queue name '${declaration.name}' contains reserved prefix 'amq.*'`;
+      throw new ChannelError('access-refused', text);
+    }
+    const name = declaration.name === '' ? this.#serverName() : declaration.name;
+    const settings = readQueueSettings(declaration.arguments, this.#queueSubject(name));
+    if (settings.type === 'quorum') this.#checkQuorum(declaration, name);
+
+    const { durable, exclusive, autoDelete } = declaration;
+    const queue = new Queue(
+      { name, durable, autoDelete, arguments: declaration.arguments, owner: exclusive ? owner : undefined },
+      settings,
+      durable ? this.definitions.takeQueueNumber() : 0,
+      this.host,
+    );
+    this.topology.addQueue(queue);
+    if (exclusive) this.#own(queue, owner);
+    return queue;
+  }
+
+  /** Quorum queues are durable, shared and named. */
+  #checkQuorum(declaration: QueueDeclaration, name: string): void {
+    if (declaration.name === '') {
+      const text = 'Cannot declare a server-named queue for type rabbit_quorum_queue';
+      throw new ChannelError('precondition-failed', text);
+    }
+    const flaws = [
+      ['auto-delete', declaration.autoDelete],
+      ['exclusive-owner', declaration.exclusive],
+      ['non-durable', !declaration.durable],
+    ] as const;
+    const flaw = flaws.find(([, isSo]) => isSo);
+    if (flaw === undefined) return;
+    throw new ChannelError('precondition-failed', `invalid property '${flaw[0]}' for ${this.#queueSubject(name)}`);
+  }
+
+  #checkNewExchange(declaration: ExchangeDeclaration, name: string): void {
+    if (name.startsWith(RESERVED_PREFIX)) {
+      throw new ChannelError('access-refused', `exchange name '${name}' contains reserved prefix 'amq.*'`);
+    }
+    const alternate = findField(declaration.arguments, 'alternate-exchange');
+    if (alternate === undefined || alternate.tag === 'S') return;
+    const type = FIELD_TYPE_NAMES[alternate.tag];
+    const text = `invalid type '${type}' for arg 'alternate-exchange' in ${this.#exchangeSubject(name)}`;
+    throw new ChannelError('precondition-failed', text);
+  }
+
+  #bind(source: Exchange, destination: Exchange | Queue, binding: Binding): void {
+    if (source.routing instanceof HeadersRouting) assertHeadersArguments(binding.arguments);
+    this.topology.bind(source, destination, binding);
+  }
+
+  #exchange(name: string): Exchange {
+    const exchange = this.topology.exchanges.get(name);
+    if (exchange === undefined) throw this.#noExchange(name);
+    return exchange;
+  }
+
+  #queueFor(name: string, owner: Owner): Queue {
+    const queue = this.topology.queues.get(name);
+    if (queue === undefined) throw new ChannelError('not-found', `no ${this.#queueSubject(name)}`);
+    this.#assertOwner(queue, owner);
+    return queue;
+  }
+
+  #assertOwner(queue: Queue, owner: Owner): void {
+    const { owner: holder } = queue.properties;
+    if (holder !== undefined && holder !== owner) throw this.#lockedQueue(queue.name);
+  }
+
+  #lockedQueue(name: string): ChannelError {
+    return new ChannelError(
+      'resource-locked',
+      `cannot obtain exclusive access to locked ${this.#queueSubject(name)}. It could be originally declared on another ` +
+        'connection or the exclusive property value does not match that of the original declaration.',
+    );
+  }
+
+  #noExchange(name: string): ChannelError {
+    return new ChannelError('not-found', `no ${this.#exchangeSubject(name)}`);
+  }
+
+  #exchangeSubject(name: string): string {
+    return `exchange '${name}' in vhost '${this.name}'`;
+  }
+
+  #queueSubject(name: string): string {
+    return `queue '${name}' in vhost '${this.name}'`;
+  }
+
+  #serverName(): string {
+    return `amq.gen-${randomBytes(SERVER_NAME_BYTES).toString('base64url')}`;
+  }
+
+  #own(queue: Queue, owner: Owner): void {
+    const owned = this.#exclusive.get(owner);
+    if (owned === undefined) this.#exclusive.set(owner, new Set([queue]));
+    else owned.add(queue);
+  }
+
+  #disown(queue: Queue, owner: Owner): void {
+    const owned = this.#exclusive.get(owner);
+    owned?.delete(queue);
+    if (owned?.size === 0) this.#exclusive.delete(owner);
+  }
+}
+
+function refuseDefaultExchange(name: string): void {
+  if (name === '') throw new ChannelError('access-refused', 'operation not permitted on the default exchange');
+}
+
+function withoutLineEnds(name: string): string {
+  return name.replaceAll(/[\r\n]/g, '');
+}

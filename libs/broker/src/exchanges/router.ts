@@ -1,0 +1,41 @@
+import type { Table } from '#amqp-codec';
+import type { Exchange } from './exchange.js';
+import type { Destination } from './routing.js';
+
+let visits = 0;
+
+/**
+ * The destinations of kind queue for one publish, each once, in the order found: bindings, bindings between exchanges (each exchange is
+ * visited once, so cycles end) and, where an exchange finds nothing, its alternate.
+ */
+export function route<Queue extends Destination & { kind: 'queue' }>(
+  start: Exchange,
+  routingKeys: readonly string[],
+  headers: () => Table,
+  findExchange: (name: string) => Exchange | undefined,
+): Queue[] {
+  const visit = ++visits;
+  const queues: Queue[] = [];
+  const pending: Exchange[] = [start];
+  start.visitedBy = visit;
+
+  const reach = (destination: Destination) => {
+    if (destination.visitedBy === visit) return;
+    destination.visitedBy = visit;
+    if (destination.kind === 'queue') queues.push(destination as Queue);
+    else pending.push(destination as Exchange);
+  };
+
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    let found = 0;
+    for (const routingKey of routingKeys) {
+      const destinations = next.routing.match(routingKey, headers);
+      found += destinations.length;
+      for (const destination of destinations) reach(destination);
+    }
+    if (found > 0 || next.alternate === undefined) continue;
+    const alternate = findExchange(next.alternate);
+    if (alternate !== undefined) reach(alternate);
+  }
+  return queues;
+}

@@ -1,0 +1,23 @@
+/** Time as queues see it; tests put a fake in its place. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Calls back once after `delayMs`, unless cancelled; does not keep the process alive. */
+  startTimer(delayMs: number, onDue: () => void): Timer;
+}
+
+export interface Timer {
+  cancel(): void;
+}
+
+/** Longest delay of a platform timer; whoever needs more looks again when this one is due. */
+export const TIMER_MS_MAX = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  startTimer(delayMs, onDue) {
+    const timer = setTimeout(onDue, Math.min(Math.max(delayMs, 0), TIMER_MS_MAX));
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+};

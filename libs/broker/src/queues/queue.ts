@@ -1,0 +1,565 @@
+import type { Consumer, SettlementQueue } from '../consumer.js';
+import { ChannelError } from '../errors.js';
+import type { StoredBinding } from '../exchanges/binding.js';
+import type { Destination } from '../exchanges/routing.js';
+import type { Message } from '../message.js';
+import type { Owner, QueueDeclaration, ReadyMessage } from '../virtual-host.js';
+import type { QueueSettings } from './arguments.js';
+import { BodyLoader } from './body-loader.js';
+import { BURIALS_WAITING_MAX, Burial } from './burial.js';
+import type { Timer } from './clock.js';
+import { ConsumerSet } from './consumer-set.js';
+import type { DeathReason } from './dead-letter.js';
+import { Lease } from './lease.js';
+import type { QueueHost } from './queue-host.js';
+import { LOGGED, QueueIndex, REDELIVERED } from './queue-index.js';
+
+/** Deliveries of one queue before the others get their turn. */
+const DELIVERIES_PER_RUN_MAX = 2048;
+/** Acknowledgements in one record when a whole queue is emptied. */
+const ACKS_PER_RECORD_MAX = 4096;
+
+export interface QueueProperties extends Omit<QueueDeclaration, 'passive' | 'exclusive'> {
+  /** The connection that an exclusive queue belongs to. */
+  readonly owner: Owner | undefined;
+}
+
+export interface QueueStats {
+  name: string;
+  ready: number;
+  unacked: number;
+  consumers: number;
+  /** Body bytes, ready and unacked. After a restart record bytes, until the message has been read. */
+  bytes: number;
+}
+
+/**
+ * One queue. Messages live in the index (one per priority level), the records of durable ones in the log. Deliveries, dead-lettering and
+ * expiry happen in `run`, once per tick; the virtual host makes and deletes it.
+ */
+export class Queue implements Destination, SettlementQueue {
+  readonly kind = 'queue';
+  visitedBy = 0;
+  readonly incoming = new Set<StoredBinding>();
+  readonly #levels: QueueIndex[];
+  readonly #consumers: ConsumerSet;
+  readonly #burial: Burial;
+  readonly #loader: BodyLoader;
+  readonly #lease: Lease;
+  readonly #waitingGets: { noAck: boolean; onMessage: (ready: ReadyMessage | undefined) => void }[] = [];
+  #expiryTimer: { dueAt: number; timer: Timer } | undefined;
+  #isScheduled = false;
+  #scheduledAt = 0;
+  /** Since the last run: it may not have been told yet that it consumes. */
+  #hasNewConsumer = false;
+  #isDelivering = false;
+  #isDeleted = false;
+
+  constructor(
+    readonly properties: QueueProperties,
+    readonly settings: QueueSettings,
+    /** Its number in the log; 0 for a queue that is not durable. */
+    readonly number: number,
+    private readonly host: QueueHost,
+  ) {
+    this.#levels = Array.from({ length: settings.maxPriority + 1 }, () => new QueueIndex());
+    this.#consumers = new ConsumerSet(settings.isSingleActiveConsumer);
+    this.#loader = new BodyLoader(host, properties.name, (damaged) => this.#onLoaded(damaged));
+    this.#burial = new Burial(host, {
+      deadLetter: (message, reason) => host.deadLetter(this, message, reason),
+      settle: (sequences) => this.#settleHeld(sequences),
+      load: (entries) => this.#loader.loadEach(entries),
+      schedule: () => this.schedule(),
+    });
+    this.#lease = new Lease(
+      host.clock,
+      settings.expiresMs,
+      () => this.#consumers.count > 0,
+      () => host.queueExpired(this),
+    );
+  }
+
+  get name(): string {
+    return this.properties.name;
+  }
+
+  get isDurable(): boolean {
+    return this.number !== 0;
+  }
+
+  get consumerCount(): number {
+    return this.#consumers.count;
+  }
+
+  /** What declare and delete answer: ready messages that have not expired. */
+  get messageCount(): number {
+    // A message that expires at once may still find its consumer in the coming run.
+    if (this.#consumers.count === 0) this.#expireHeads(this.host.clock.now());
+    return this.#readyCount;
+  }
+
+  get stats(): QueueStats {
+    let [ready, unacked, bytes] = [0, -this.#burial.count, 0];
+    for (const level of this.#levels) {
+      ready += level.readyCount;
+      unacked += level.heldCount;
+      bytes += level.readyBytes + level.heldBytes;
+    }
+    return { name: this.name, ready, unacked, consumers: this.#consumers.count, bytes };
+  }
+
+  /** Declared again or asked about. */
+  renewLease(): void {
+    this.#lease.renew();
+  }
+
+  // Storing
+
+  /** The instant at which a message stored now would expire; 0 is never. Fixed here, once: a requeue keeps it. */
+  expiryOf(messageTtlMs: number | undefined): number {
+    const { messageTtlMs: queueTtlMs } = this.settings;
+    if (messageTtlMs === undefined && queueTtlMs === undefined) return 0;
+    return (
+      this.host.clock.now() + Math.min(messageTtlMs ?? Number.POSITIVE_INFINITY, queueTtlMs ?? Number.POSITIVE_INFINITY)
+    );
+  }
+
+  /** Whether a full queue with reject-publish turns the message away. */
+  refuses(bodyBytes: number): boolean {
+    if (this.settings.overflow === 'drop-head' || !this.#isAtLimit(1, bodyBytes)) return false;
+    this.#deliverEarly();
+    return this.#isAtLimit(1, bodyBytes);
+  }
+
+  /** `recordBytes` is 0 for a message that is not in the log. */
+  enqueue(
+    sequence: number,
+    position: number,
+    recordBytes: number,
+    message: Message,
+    expiresAt: number,
+    priority: number,
+  ): void {
+    const level = this.#levels[Math.min(priority, this.settings.maxPriority)]!;
+    const isLogged = recordBytes > 0;
+    if (!isLogged) this.host.memory.hold(message);
+    const stays = !isLogged || this.host.memory.admit(message);
+    const flags = isLogged ? LOGGED : 0;
+    level.push(sequence, position, recordBytes, message.body.length, expiresAt, flags, stays ? message : undefined);
+
+    if (this.#consumers.count > 0) this.schedule();
+    if (this.#isAtLimit(0, 0)) {
+      this.#deliverEarly();
+      this.#dropOverflow();
+    }
+    if (expiresAt === 0) return;
+    if (this.#consumers.count === 0) this.#expireHeads(this.host.clock.now());
+    this.#armExpiry();
+  }
+
+  /** A message found in the log at start. */
+  recover(
+    sequence: number,
+    position: number,
+    recordBytes: number,
+    bodyBytes: number,
+    expiresAt: number,
+    redelivered: boolean,
+    priority: number,
+  ): void {
+    const level = this.#levels[Math.min(priority, this.settings.maxPriority)]!;
+    const flags = LOGGED | (redelivered ? REDELIVERED : 0);
+    level.push(sequence, position, recordBytes, bodyBytes, expiresAt, flags, undefined);
+  }
+
+  /** All recovered: limits and expiry apply again. */
+  recovered(): void {
+    this.#dropOverflow();
+    this.#armExpiry();
+  }
+
+  /** Whether the log's record for this queue is still needed. */
+  isLive(sequence: number): boolean {
+    return this.#levels.some((level) => level.find(sequence) !== -1);
+  }
+
+  moved(sequence: number, position: number): void {
+    this.#each([sequence], (level, ordinal) => level.movePosition(ordinal, position));
+  }
+
+  // Consuming
+
+  addConsumer(consumer: Consumer): void {
+    const { hasExclusive, count } = this.#consumers;
+    const wantsAlone = consumer.exclusive && (count > 0 || this.settings.isSingleActiveConsumer);
+    if (hasExclusive || wantsAlone) {
+      throw new ChannelError(
+        'access-refused',
+        `queue '${this.name}' in vhost '${this.host.virtualHost}' in exclusive use`,
+      );
+    }
+    this.#consumers.add(consumer);
+    this.#hasNewConsumer = true;
+    this.schedule();
+  }
+
+  /** Whether it was the last one and the queue is to be deleted with it. */
+  removeConsumer(consumer: Consumer): boolean {
+    if (!this.#consumers.remove(consumer)) return false;
+    if (this.#consumers.count === 0) this.#lease.renew();
+    this.schedule();
+    return this.properties.autoDelete && this.#consumers.count === 0;
+  }
+
+  get(noAck: boolean, onMessage: (ready: ReadyMessage | undefined) => void): void {
+    this.#lease.renew();
+    this.#waitingGets.push({ noAck, onMessage });
+    this.#serveGets();
+  }
+
+  schedule(): void {
+    if (this.#isScheduled || this.#isDeleted) return;
+    this.#isScheduled = true;
+    this.#scheduledAt = this.host.clock.now();
+    this.host.tick.add(this);
+  }
+
+  run(): void {
+    this.#isScheduled = false;
+    this.#hasNewConsumer = false;
+    // A failed log takes nothing more: what would be handed out now could not be settled.
+    if (this.#isDeleted || this.host.log.failed !== undefined) return;
+    this.#burial.work();
+    this.#serveGets();
+    this.#deliver();
+    this.#expireHeads(this.host.clock.now());
+    this.#armExpiry();
+    for (const level of this.#levels) level.tidy();
+  }
+
+  // Settling
+
+  acknowledge(sequences: readonly number[]): void {
+    this.#settleHeld(sequences);
+  }
+
+  requeue(sequences: readonly number[]): void {
+    const { type, deliveryLimit } = this.settings;
+    const marked: number[] = [];
+    this.#each(sequences, (level, ordinal, sequence) => {
+      if (!level.isHeld(ordinal)) return;
+      level.markRedelivered(ordinal);
+      if (level.isLogged(ordinal)) marked.push(sequence);
+      const failures = type === 'quorum' ? level.addFailure(ordinal) : 0;
+      if (deliveryLimit !== undefined && failures > deliveryLimit) this.#die(level, ordinal, 'delivery_limit');
+      else level.restore(ordinal);
+    });
+    if (marked.length > 0) this.host.log.appendMarks(this.number, marked);
+    this.#dropOverflow();
+    this.schedule();
+  }
+
+  reject(sequences: readonly number[]): void {
+    if (!this.#deadLetters) {
+      this.#settleHeld(sequences);
+      return;
+    }
+    this.#each(sequences, (level, ordinal) => {
+      if (level.isHeld(ordinal)) this.#die(level, ordinal, 'rejected');
+    });
+  }
+
+  /** Removes what is ready; deliveries that are out stay. Returns how many. */
+  purge(): number {
+    let purged = 0;
+    for (const level of this.#levels) {
+      const acks = new Acks();
+      for (let ordinal = level.nextReady(); ordinal !== -1; ordinal = level.nextReady()) {
+        acks.add(level, ordinal);
+        this.#forget(level, ordinal);
+        purged++;
+        if (acks.count >= ACKS_PER_RECORD_MAX) acks.appendTo(this.host, this.number);
+      }
+      acks.appendTo(this.host, this.number);
+      level.tidy();
+    }
+    return purged;
+  }
+
+  /** Everything in it is gone, without dead-lettering; consumers are told, whoever waits in a get finds it empty. */
+  delete(): void {
+    this.#isDeleted = true;
+    this.#loader.stop();
+    this.#burial.end();
+    this.#lease.end();
+    this.#expiryTimer?.timer.cancel();
+    for (const level of this.#levels) {
+      for (let ordinal = level.front; ordinal < level.back; ordinal++) this.#letGo(level, ordinal);
+    }
+    this.#levels.fill(new QueueIndex());
+    if (this.isDurable) this.host.log.dropQueue(this.number);
+    for (const { onMessage } of this.#waitingGets.splice(0)) onMessage(undefined);
+    for (const consumer of this.#consumers.clear()) consumer.cancelledByServer();
+  }
+
+  /** The engine stops: no timer of this queue may fire any more. */
+  stop(): void {
+    this.#isDeleted = true;
+    this.#loader.stop();
+    this.#burial.end();
+    this.#lease.end();
+    this.#expiryTimer?.timer.cancel();
+  }
+
+  /** Before a limit is applied: what consumers have room for does not count as waiting, it only waits for the tick. */
+  #deliverEarly(): void {
+    if (this.#consumers.count > 0 && !this.#hasNewConsumer) this.#deliver();
+  }
+
+  #deliver(): void {
+    if (this.#isDelivering) return;
+    this.#isDelivering = true;
+    const acks = new Acks();
+    for (let deliveries = 0; ; deliveries++) {
+      if (deliveries === DELIVERIES_PER_RUN_MAX) {
+        this.schedule();
+        break;
+      }
+      const level = this.#headLevel();
+      if (level === undefined) break;
+      const ordinal = level.nextReady();
+      // Against the time this run was asked for: what expires at once may still be taken by a consumer that has room now.
+      const isExpired = level.expiresAt(ordinal) !== 0 && level.expiresAt(ordinal) < this.#scheduledAt;
+      if (isExpired) {
+        if (this.#burial.count >= BURIALS_WAITING_MAX) break;
+        this.#expire(level, ordinal, acks);
+        continue;
+      }
+      const message = level.messageAt(ordinal);
+      if (message === undefined) {
+        if (this.#consumers.hasRoom) this.#loader.loadReady(level, ordinal);
+        break;
+      }
+      const consumer = this.#consumers.takeTurn();
+      if (consumer === undefined) break;
+      this.#handTo(consumer, level, ordinal, message, acks);
+    }
+    acks.appendTo(this.host, this.number);
+    this.#isDelivering = false;
+  }
+
+  #handTo(consumer: Consumer, level: QueueIndex, ordinal: number, message: Message, acks: Acks): void {
+    const sequence = level.sequenceAt(ordinal);
+    const redelivered = level.isRedelivered(ordinal);
+    const failures = level.failuresAt(ordinal);
+    this.#takeOut(level, ordinal, message, consumer.noAck, acks);
+    consumer.deliver(this, sequence, message, redelivered, failures);
+  }
+
+  #serveGets(): void {
+    this.#expireHeads(this.host.clock.now());
+    while (this.#waitingGets.length > 0) {
+      const level = this.#headLevel();
+      if (level === undefined) {
+        this.#waitingGets.shift()!.onMessage(undefined);
+        continue;
+      }
+      const ordinal = level.nextReady();
+      const message = level.messageAt(ordinal);
+      if (message === undefined) {
+        this.#loader.loadReady(level, ordinal);
+        return;
+      }
+      const { noAck, onMessage } = this.#waitingGets.shift()!;
+      const ready = {
+        queue: this,
+        sequence: level.sequenceAt(ordinal),
+        message,
+        redelivered: level.isRedelivered(ordinal),
+        failures: level.failuresAt(ordinal),
+        messageCount: this.#readyCount - 1,
+      };
+      const acks = new Acks();
+      this.#takeOut(level, ordinal, message, noAck, acks);
+      acks.appendTo(this.host, this.number);
+      onMessage(ready);
+    }
+  }
+
+  /** Ready → out with a consumer, or, without acknowledgements, gone. */
+  #takeOut(level: QueueIndex, ordinal: number, message: Message, noAck: boolean, acks: Acks): void {
+    if (noAck) {
+      acks.add(level, ordinal);
+      this.#forget(level, ordinal);
+      return;
+    }
+    level.take(ordinal);
+    if (!level.isLogged(ordinal) || !this.host.memory.isTight) return;
+    level.setMessage(ordinal, undefined);
+    this.host.memory.release(message);
+  }
+
+  #onLoaded(damaged: readonly number[]): void {
+    if (damaged.length > 0) {
+      const acks = new Acks();
+      this.#each(damaged, (level, ordinal) => {
+        acks.add(level, ordinal);
+        this.#forget(level, ordinal);
+      });
+      acks.appendTo(this.host, this.number);
+      this.host.report(`queue '${this.name}': ${damaged.length} messages are damaged on disk and were given up`);
+    }
+    this.schedule();
+  }
+
+  // Dying
+
+  get #deadLetters(): boolean {
+    return this.settings.deadLetterExchange !== undefined;
+  }
+
+  #die(level: QueueIndex, ordinal: number, reason: DeathReason): void {
+    this.#burial.add(level, level.sequenceAt(ordinal), reason);
+  }
+
+  /** Removes what has expired, from the head of each level only: a short TTL behind a long one waits, as in RabbitMQ. */
+  #expireHeads(now: number): void {
+    const acks = new Acks();
+    for (const level of this.#levels) {
+      if (!level.hasExpiries) continue;
+      for (let ordinal = level.nextReady(); ordinal !== -1; ordinal = level.nextReady()) {
+        const expiresAt = level.expiresAt(ordinal);
+        if (expiresAt === 0 || expiresAt > now || this.#burial.count >= BURIALS_WAITING_MAX) break;
+        this.#expire(level, ordinal, acks);
+      }
+    }
+    acks.appendTo(this.host, this.number);
+  }
+
+  #expire(level: QueueIndex, ordinal: number, acks: Acks): void {
+    this.#removeReady(level, ordinal, 'expired', acks);
+  }
+
+  #dropOverflow(): void {
+    if (this.settings.overflow !== 'drop-head' || !this.#isAtLimit(0, 0)) return;
+    const acks = new Acks();
+    while (this.#isAtLimit(0, 0)) {
+      const level = this.#headLevel()!;
+      this.#removeReady(level, level.nextReady(), 'maxlen', acks);
+    }
+    acks.appendTo(this.host, this.number);
+  }
+
+  #removeReady(level: QueueIndex, ordinal: number, reason: DeathReason, acks: Acks): void {
+    if (this.#deadLetters) {
+      level.take(ordinal);
+      this.#die(level, ordinal, reason);
+      return;
+    }
+    acks.add(level, ordinal);
+    this.#forget(level, ordinal);
+    if (acks.count >= ACKS_PER_RECORD_MAX) acks.appendTo(this.host, this.number);
+  }
+
+  /** One timer for the whole queue, for the earliest head. A timer that comes too early looks again. */
+  #armExpiry(): void {
+    let dueAt = 0;
+    for (const level of this.#levels) {
+      if (!level.hasExpiries || level.readyCount === 0) continue;
+      const expiresAt = level.expiresAt(level.nextReady());
+      if (expiresAt !== 0 && (dueAt === 0 || expiresAt < dueAt)) dueAt = expiresAt;
+    }
+    if (dueAt === 0 || this.#isDeleted) return;
+    if (this.#expiryTimer !== undefined && this.#expiryTimer.dueAt <= dueAt) return;
+
+    this.#expiryTimer?.timer.cancel();
+    const timer = this.host.clock.startTimer(Math.max(1, dueAt - this.host.clock.now()), () => {
+      this.#expiryTimer = undefined;
+      this.schedule();
+    });
+    this.#expiryTimer = { dueAt, timer };
+  }
+
+  // Bookkeeping
+
+  get #readyCount(): number {
+    let count = 0;
+    for (const level of this.#levels) count += level.readyCount;
+    return count;
+  }
+
+  /** Whether `more` messages of `moreBytes` together would pass a limit. Only ready messages count. */
+  #isAtLimit(more: number, moreBytes: number): boolean {
+    const { maxLength, maxLengthBytes } = this.settings;
+    if (maxLength !== undefined && this.#readyCount + more > maxLength) return true;
+    if (maxLengthBytes === undefined) return false;
+    let bytes = moreBytes;
+    for (const level of this.#levels) bytes += level.readyBytes;
+    return bytes > maxLengthBytes;
+  }
+
+  /** The level of the message that goes next. */
+  #headLevel(): QueueIndex | undefined {
+    for (let priority = this.#levels.length - 1; priority >= 0; priority--) {
+      const level = this.#levels[priority]!;
+      if (level.readyCount > 0) return level;
+    }
+    return undefined;
+  }
+
+  #settleHeld(sequences: readonly number[]): void {
+    const acks = new Acks();
+    this.#each(sequences, (level, ordinal) => {
+      if (!level.isHeld(ordinal)) return;
+      acks.add(level, ordinal);
+      this.#forget(level, ordinal);
+    });
+    acks.appendTo(this.host, this.number);
+  }
+
+  /** Visits what is still here of `sequences`. */
+  #each(sequences: readonly number[], visit: (level: QueueIndex, ordinal: number, sequence: number) => void): void {
+    for (const sequence of sequences) {
+      for (const level of this.#levels) {
+        const ordinal = level.find(sequence);
+        if (ordinal === -1) continue;
+        visit(level, ordinal, sequence);
+        break;
+      }
+    }
+  }
+
+  #forget(level: QueueIndex, ordinal: number): void {
+    this.#letGo(level, ordinal);
+    level.settle(ordinal);
+  }
+
+  #letGo(level: QueueIndex, ordinal: number): void {
+    const message = level.messageAt(ordinal);
+    if (message !== undefined) this.host.memory.release(message);
+  }
+}
+
+/** Acknowledgements gathered for one record of the log. */
+class Acks {
+  #sequences: number[] = [];
+  #positions: number[] = [];
+
+  get count(): number {
+    return this.#sequences.length;
+  }
+
+  /** Call before the entry is settled. */
+  add(level: QueueIndex, ordinal: number): void {
+    if (!level.isLogged(ordinal)) return;
+    this.#sequences.push(level.sequenceAt(ordinal));
+    this.#positions.push(level.positionAt(ordinal));
+  }
+
+  appendTo(host: QueueHost, queue: number): void {
+    if (this.#sequences.length === 0) return;
+    host.log.appendAcks(queue, this.#sequences, this.#positions);
+    this.#sequences = [];
+    this.#positions = [];
+  }
+}

@@ -1,0 +1,20 @@
+import type { Placement, Position } from '#segment-log';
+
+/** What queues need of the log; `SegmentLog` is one. All but `read` are synchronous and gather into the next batch. */
+export interface MessageLog {
+  readonly failed: Error | undefined;
+  appendMessage(sequence: number, placements: readonly Placement[], chunks: readonly Buffer[]): Position;
+  appendAcks(queue: number, sequences: readonly number[], positions: readonly Position[]): void;
+  /** Remembers that these may have been delivered before. */
+  appendMarks(queue: number, sequences: readonly number[]): void;
+  /** Everything placed in this queue is dead. */
+  dropQueue(queue: number): void;
+  /** Payloads in the order asked for; `undefined` where the record is damaged. */
+  read(positions: readonly Position[], sizes: readonly number[]): Promise<(Buffer | undefined)[]>;
+}
+
+/** Small values kept beside the messages: exchanges, queues, bindings. */
+export interface DefinitionLog {
+  readonly definitions: ReadonlyMap<string, Buffer>;
+  define(key: string, value: Buffer | undefined): void;
+}

@@ -1,0 +1,47 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Message } from '../message.js';
+import { decodeMessage, encodeMessage } from './message-record.js';
+
+const bytes = fc.uint8Array({ maxLength: 3000 }).map((array) => Buffer.from(array));
+const name = fc.string({ unit: 'binary', maxLength: 60 });
+
+describe('message record', () => {
+  it('gives back what was stored', () => {
+    fc.assert(
+      fc.property(
+        name,
+        name,
+        bytes,
+        bytes,
+        fc.array(name, { maxLength: 3 }),
+        (exchange, key, properties, body, blind) => {
+          const message = new Message(exchange, key, properties, body, blind);
+          expect(decodeMessage(Buffer.concat(encodeMessage(message)))).toEqual(message);
+        },
+      ),
+    );
+  });
+
+  it('has the layout drawn above it', () => {
+    const message = new Message('x', 'key', Buffer.from([0, 0]), Buffer.from('body'), ['b']);
+    expect(Buffer.concat(encodeMessage(message)).toString('hex')).toBe(
+      `01${'00000002'}${'0001'}${'0003'}${'0001'}${hex('x')}${hex('key')}${'0001'}${hex('b')}${'0000'}${hex('body')}`,
+    );
+  });
+
+  it('keeps the body of a large message as it is, without a copy', () => {
+    const body = Buffer.alloc(100_000, 1);
+    expect(encodeMessage(new Message('x', 'k', Buffer.from([0, 0]), body)).at(-1)).toBe(body);
+  });
+
+  it('refuses a payload of another format or cut short', () => {
+    const payload = Buffer.concat(encodeMessage(new Message('x', 'k', Buffer.from([0, 0]), Buffer.from('b'))));
+    expect(() => decodeMessage(Buffer.from([2, ...payload.subarray(1)]))).toThrow('unknown format 2');
+    expect(() => decodeMessage(payload.subarray(0, 14))).toThrow(RangeError);
+  });
+});
+
+function hex(text: string): string {
+  return Buffer.from(text).toString('hex');
+}
