@@ -24,7 +24,7 @@ export * from './outcome.js';
 export * from './ports.js';
 export * from './receiver.js';
 export * from './retry.js';
-export { RouteError, type RouteNode } from './routing-tree.js';
+export { buildRoutingTree, RouteError, type RouteNode } from './routing-tree.js';
 export * from './sealing.js';
 export * from './sender.js';
 export * from './severity.js';

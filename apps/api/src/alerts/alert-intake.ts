@@ -1,0 +1,51 @@
+import type { PostedAlert } from '#dispatch';
+import { ALERT_KEY, EXCHANGES, MESSAGE_TYPES } from '#messaging';
+import type { ApiParts } from '../api-parts.js';
+import type { Intake } from '../intake/intake.js';
+import type { AcceptedAlert } from './posted-alert.js';
+
+/** A request's alerts travel in one message up to this size, else in several. */
+export const MESSAGE_BYTES_MAX = 1024 * 1024;
+
+export type AlertSource = 'api' | 'alertmanager-api' | 'alertmanager-webhook';
+
+/** Takes normalised alerts in: on disk at the broker when it returns. */
+export class AlertIntake {
+  constructor(
+    private readonly intake: Intake,
+    private readonly parts: Pick<ApiParts, 'metrics'>,
+  ) {}
+
+  /** @throws Problem when the broker did not confirm every message */
+  async accept(alerts: readonly AcceptedAlert[], source: AlertSource): Promise<void> {
+    await this.intake.publishAll(
+      encode(alerts.map(({ posted }) => posted)).map((body) => ({
+        exchange: EXCHANGES.alerts.name,
+        routingKey: ALERT_KEY,
+        type: MESSAGE_TYPES.alerts,
+        body,
+      })),
+    );
+    this.parts.metrics.add('ingest_alerts_total', { source }, alerts.length);
+  }
+}
+
+/** JSON arrays of at most `MESSAGE_BYTES_MAX`; a single alert beyond it has an array of its own. Each alert is encoded once. */
+export function encode(alerts: readonly PostedAlert[]): string[] {
+  const bodies: string[] = [];
+  let items: string[] = [];
+  let bytes = 0;
+  for (const alert of alerts) {
+    const item = JSON.stringify(alert);
+    const itemBytes = Buffer.byteLength(item) + 1;
+    if (items.length > 0 && bytes + itemBytes + 1 > MESSAGE_BYTES_MAX) {
+      bodies.push(`[${items.join(',')}]`);
+      items = [];
+      bytes = 0;
+    }
+    items.push(item);
+    bytes += itemBytes;
+  }
+  if (items.length > 0) bodies.push(`[${items.join(',')}]`);
+  return bodies;
+}

@@ -1,0 +1,106 @@
+import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
+import { NestLogger } from '#telemetry';
+import { authenticate } from './access/authentication.js';
+import { Credentials } from './access/credentials.js';
+import { ApiModule } from './api.module.js';
+import type { ApiParts } from './api-parts.js';
+import { BODY_BYTES_MAX, useJsonBodies } from './body/json-body.js';
+import { Load } from './intake/load.js';
+import { measureRequests } from './operations/request-metrics.js';
+import { ProblemFilter } from './problem/problem.filter.js';
+import { RouteTable } from './problem/route-table.js';
+
+/** A client that sends its request slower than this is cut off. */
+const REQUEST_MS = 60_000;
+const CLOSE_MS = 8_000;
+
+/** A running api. `close` stops taking requests, finishes those under way (at most 8 s), and may be called twice. */
+export interface RunningApi {
+  url: string;
+  close(): Promise<void>;
+}
+
+/** Listening failed; the message is one sentence with what to do. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+}
+
+/** Builds the api and listens on `settings.host:httpPort`. @throws ListenError */
+export async function createApi(parts: ApiParts): Promise<RunningApi> {
+  const app = await buildApi(parts);
+  const { host, httpPort } = parts.settings;
+  try {
+    await app.listen(httpPort, host);
+  } catch (error) {
+    await app.close();
+    throw toListenError(error as NodeJS.ErrnoException, host, httpPort);
+  }
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  let closing: Promise<void> | undefined;
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    close: () => {
+      closing ??= closeApi(app);
+      return closing;
+    },
+  };
+}
+
+/** The application, ready for `listen` or `inject`. */
+export async function buildApi(parts: ApiParts): Promise<NestFastifyApplication> {
+  const routes = new RouteTable();
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_MS,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 200 },
+  });
+  const server: FastifyInstance = adapter.getInstance();
+  routes.watch(server);
+  measureRequests(server, parts.metrics);
+  authenticate(server, new Credentials(parts.settings));
+
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.register(parts), adapter, {
+    logger: new NestLogger(parts.logger),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  useJsonBodies(server);
+  app.get(Load).guard(server);
+  app.useGlobalFilters(new ProblemFilter(routes, parts.logger));
+  parts.health.addReady('broker', () => {
+    if (!parts.messaging.isConnected) throw new Error('not connected');
+    if (parts.messaging.isBlocked) throw new Error('the broker takes no messages now');
+  });
+  await app.init();
+  await server.ready();
+  return app;
+}
+
+async function closeApi(app: NestFastifyApplication): Promise<void> {
+  const cut = setTimeout(() => app.getHttpServer().closeAllConnections(), CLOSE_MS);
+  await app.close().finally(() => clearTimeout(cut));
+}
+
+function toListenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new ListenError(
+        `port ${port} on ${host} is taken; stop what listens there, or set TOCSIN_HTTP_PORT (0 picks a free one)`,
+        { cause: error },
+      );
+    case 'EACCES':
+      return new ListenError(`port ${port} may not be opened by this user; set TOCSIN_HTTP_PORT above 1023`, {
+        cause: error,
+      });
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new ListenError(`${host} is no address of this machine; set TOCSIN_HOST`, { cause: error });
+    default:
+      return error;
+  }
+}
