@@ -1,0 +1,113 @@
+import type { DispatchChanges, NewNotification, OutboxMessage } from '#dispatch';
+import type { Sql } from './database.js';
+import { alertRow, groupRow, logRow, rowId } from './dispatch-rows.js';
+import { notificationRow } from './notification-row.js';
+import { ALERT_GROUPS, ALERTS, NOTIFICATION_ALERTS, NOTIFICATION_LOG, NOTIFICATIONS, OUTBOX } from './tables.js';
+import { SEQUENCE_PER_MS, type TimelineWriter } from './timeline.js';
+
+/** The body of the dispatcher's one transaction. */
+export async function commitChanges(
+  sql: Sql,
+  timeline: TimelineWriter,
+  epoch: number,
+  changes: DispatchChanges,
+): Promise<'committed' | 'superseded'> {
+  // First, and locked: an epoch taken later waits for this transaction, one taken earlier is seen here.
+  const current = `select epoch from dispatcher_epoch where id = 1 and epoch = $1 ${sql.dialect.forUpdate}`;
+  if ((await sql.query(current, epoch)).length === 0) return 'superseded';
+
+  await writeState(sql, changes);
+  const published = await writeNotifications(sql, changes);
+  await timeline.append(sql, changes.timeline);
+  await writeOutbox(sql, changes.outbox.filter(published));
+  return 'committed';
+}
+
+async function writeState(sql: Sql, changes: DispatchChanges): Promise<void> {
+  await sql.insert(ALERTS, changes.alerts.map(alertRow), 'update');
+  await sql.insert(ALERT_GROUPS, changes.groups.map(groupRow), 'update');
+  await sql.insert(NOTIFICATION_LOG, changes.log.map(logRow), 'update');
+  await forget(sql, 'alerts', 'fingerprint', changes.alertsForgotten);
+  await forget(sql, 'alert_groups', 'id', changes.groupsForgotten.map(rowId));
+  await forget(sql, 'notification_log', 'id', changes.logForgotten.map(rowId));
+}
+
+function forget(sql: Sql, table: string, key: string, ids: string[]): Promise<unknown> {
+  return sql.forIds(ids, (r) => `delete from ${table} where ${key} in (select r.id from ${r}) returning ${key}`);
+}
+
+/**
+ * Answers which outbox rows are due. A flush computed again names a notification that exists, and has been or will be published by
+ * its first row; a release computed again names one that no longer waits. Neither gets a second message.
+ */
+async function writeNotifications(sql: Sql, changes: DispatchChanges): Promise<(message: OutboxMessage) => boolean> {
+  const touched = [...changes.released, ...changes.digested.map(({ id }) => id)];
+  await lockNotifications(sql, touched);
+  const created = await createNotifications(sql, changes.notifications);
+  const released = await release(sql, changes.released);
+  await digest(sql, changes.digested);
+
+  const named = new Set([...changes.notifications.map(({ envelope }) => envelope.id), ...changes.released]);
+  return ({ id }) => {
+    const notificationId = id.slice(0, id.lastIndexOf('/'));
+    return !named.has(notificationId) || created.has(notificationId) || released.has(notificationId);
+  };
+}
+
+/** In one order everywhere, so that a dispatcher and a worker never wait for each other in a circle. */
+export async function lockNotifications(sql: Sql, ids: readonly string[]): Promise<void> {
+  const { forUpdate } = sql.dialect;
+  if (forUpdate === '') return;
+  const sorted = [...ids].sort();
+  await sql.forIds(sorted, (r) => {
+    return `select id from notifications where id in (select r.id from ${r}) order by id ${forUpdate}`;
+  });
+}
+
+async function createNotifications(sql: Sql, notifications: readonly NewNotification[]): Promise<Set<string>> {
+  const created = await sql.insertNew(
+    NOTIFICATIONS,
+    notifications.map(({ envelope, receiver, groupKey }) => notificationRow(envelope, { receiver, groupKey })),
+  );
+  const alerts = notifications
+    .filter(({ envelope }) => created.has(envelope.id))
+    .flatMap(({ envelope, fingerprints }) => {
+      return fingerprints.map((fingerprint) => ({ notification_id: envelope.id, fingerprint }));
+    });
+  await sql.insert(NOTIFICATION_ALERTS, alerts, 'nothing');
+  return created;
+}
+
+/** `waiting_since` stays: whoever has to wait again keeps its place. */
+async function release(sql: Sql, ids: readonly string[]): Promise<Set<string>> {
+  const released = await sql.forIds<{ id: string }>(
+    ids,
+    (r) => `update notifications set status = 'queued', waiting_until = 0
+      where id in (select r.id from ${r}) and status = 'waiting' and via is null returning id`,
+  );
+  return new Set(released.map(({ id }) => id));
+}
+
+async function digest(sql: Sql, digested: DispatchChanges['digested']): Promise<void> {
+  const rows = digested.map(({ id, digestId }) => ({ id, digest_id: digestId }));
+  await sql.forRows(
+    { id: 'text', digest_id: 'text' },
+    rows,
+    (r) => `update notifications set via = r.digest_id from ${r}
+      where notifications.id = r.id and notifications.status = 'waiting' and notifications.via is null returning notifications.id`,
+  );
+}
+
+async function writeOutbox(sql: Sql, outbox: readonly OutboxMessage[]): Promise<void> {
+  const first = Date.now() * SEQUENCE_PER_MS;
+  const rows = outbox.map(({ id, exchange, routingKey, headers, body }, index) => ({
+    id,
+    exchange,
+    routing_key: routingKey,
+    headers: JSON.stringify(headers),
+    // As a JSON string: a body may hold characters that PostgreSQL's text refuses.
+    body: JSON.stringify(body),
+    sequence: first + index,
+  }));
+  await sql.insert(OUTBOX, rows, 'nothing');
+}

@@ -1,0 +1,1 @@
+export { type Connection, openPersistence, type Persistence } from './open-persistence.js';

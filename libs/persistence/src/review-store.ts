@@ -1,0 +1,87 @@
+import type { Alert, NotificationStatus, NotificationView, ReviewStore, TimelineEntry } from '#dispatch';
+import { storableText } from './batch-json.js';
+import type { Database, Sql } from './database.js';
+import { DeadLetters } from './dead-letters.js';
+import { type AlertRow, alertOf } from './dispatch-rows.js';
+import type { TimelineWriter } from './timeline.js';
+
+export function createReviewStore(database: Database, timeline: TimelineWriter): ReviewStore {
+  const { sql } = database;
+  const letters = new DeadLetters(database, timeline);
+  return {
+    findNotification: (id) => findNotification(sql, id),
+    alertTimeline: (fingerprint, limit) => alertTimeline(sql, fingerprint, limit),
+    alerts: (limit) => alerts(sql, limit),
+    addDeadLetters: (newLetters) => letters.add(newLetters),
+    deadLetters: (query) => letters.list(query),
+    findDeadLetter: (id) => letters.find(id),
+    beginReplay: (id, by, now) => letters.beginReplay(id, by, now),
+    endReplay: (id, result, now) => letters.endReplay(id, result, now),
+    unfinishedReplays: (limit) => letters.unfinishedReplays(limit),
+    discard: (id, by, now) => letters.discard(id, by, now),
+  };
+}
+
+async function findNotification({ models }: Sql, id: string): Promise<NotificationView | undefined> {
+  const row = await models.notification.findUnique({
+    where: { id: storableText(id) },
+    include: { attempts: { orderBy: { number: 'asc' } } },
+  });
+  if (row === null) return undefined;
+  return {
+    id: row.id,
+    channel: row.channel,
+    status: row.status as NotificationStatus,
+    reason: row.reason ?? undefined,
+    via: row.via ?? undefined,
+    receiver: row.receiver ?? undefined,
+    groupKey: row.groupKey ?? undefined,
+    createdAt: Number(row.createdAt),
+    attempts: row.attempts.map((attempt) => ({
+      number: attempt.number,
+      at: Number(attempt.claimedAt),
+      outcome: attempt.outcome ?? undefined,
+      reason: attempt.reason ?? undefined,
+      providerCode: attempt.providerCode ?? undefined,
+      providerMessage: attempt.providerMessage ?? undefined,
+      durationMs: attempt.durationMs ?? undefined,
+      mayRepeat: attempt.mayRepeat,
+    })),
+  };
+}
+
+/** Its own entries and those of the notifications that tell it: the newest `limit`, in order. */
+async function alertTimeline(sql: Sql, fingerprint: string, limit: number): Promise<TimelineEntry[]> {
+  const rows = await sql.query<TimelineRow>(
+    `select at, fingerprint, notification_id, kind, detail from timeline
+      where fingerprint = $1 or (fingerprint is null and notification_id in (
+        select notification_id from notification_alerts where fingerprint = $1))
+      order by sequence desc, writer desc limit $2`,
+    storableText(fingerprint),
+    limit,
+  );
+  return rows.reverse().map((row) => ({
+    at: Number(row.at),
+    fingerprint: row.fingerprint ?? undefined,
+    notificationId: row.notification_id ?? undefined,
+    kind: row.kind,
+    detail: JSON.parse(row.detail),
+  }));
+}
+
+interface TimelineRow {
+  at: bigint;
+  fingerprint: string | null;
+  notification_id: string | null;
+  kind: string;
+  detail: string;
+}
+
+async function alerts(sql: Sql, limit: number): Promise<Alert[]> {
+  const rows = await sql.query<AlertRow>(
+    'select * from alerts where ends_at > $1 order by fingerprint limit $2',
+    BigInt(Date.now()),
+    limit,
+  );
+  return rows.map(alertOf);
+}

@@ -1,0 +1,78 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Database } from './database.js';
+import { openSqlite } from './sqlite.js';
+
+describe('sqlite gate', () => {
+  let folder: string;
+  let database: Database;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tocsin-gate-'));
+    database = await openSqlite(folder);
+  });
+  afterEach(async () => {
+    await database.close();
+    await rm(folder, { recursive: true });
+  });
+
+  const insert = 'insert into audit (id, at, "by", action, subject, detail) values ($1, 1, $2, $2, $2, $2)';
+  const idsOf = async () => {
+    const rows = await database.sql.query<{ id: string }>('select id from audit order by id');
+    return rows.map(({ id }) => id);
+  };
+
+  it('keeps statements from outside out of an open transaction, and loses none with its rollback', async () => {
+    const acknowledged: string[] = [];
+    const writes = Array.from({ length: 200 }, async (_, index) => {
+      const id = `w${String(index).padStart(3, '0')}`;
+      await database.sql.execute(insert, id, 'x');
+      acknowledged.push(id);
+    });
+    const rolledBack = Array.from({ length: 40 }, (_, index) =>
+      database.transaction(async (sql) => {
+        await sql.execute(insert, `t${index}`, 'x');
+        await sql.query('select count(*) from audit');
+        throw new Error('rolled back');
+      }),
+    );
+    await Promise.all([
+      ...writes,
+      ...rolledBack.map((transaction) => expect(transaction).rejects.toThrow('rolled back')),
+    ]);
+    expect(await idsOf()).toEqual(acknowledged.sort());
+  });
+
+  it('stays usable after a commit that failed', async () => {
+    const dangling = database.transaction(async (sql) => {
+      await sql.execute('pragma defer_foreign_keys = on');
+      await sql.execute("insert into notification_alerts (notification_id, fingerprint) values ('nobody', 'f')");
+    });
+    await expect(dangling).rejects.toThrow();
+    await database.sql.execute(insert, 'after', 'x');
+    await database.transaction((sql) => sql.execute(insert, 'again', 'x'));
+    expect(await idsOf()).toEqual(['after', 'again']);
+  });
+
+  it('lets timers have their turn while it works', async () => {
+    let turns = 0;
+    const timer = setInterval(() => {
+      turns += 1;
+    }, 1);
+    const startedAt = performance.now();
+    while (performance.now() - startedAt < 200) await database.sql.query('select count(*) from audit');
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(5);
+  });
+
+  it('syncs each commit, checks foreign keys and holds the file alone', async () => {
+    const pragma = async (name: string) =>
+      Object.values((await database.sql.query<Record<string, unknown>>(`pragma ${name}`))[0]!)[0];
+    expect(await pragma('journal_mode')).toBe('wal');
+    expect(Number(await pragma('synchronous'))).toBe(2);
+    expect(Number(await pragma('foreign_keys'))).toBe(1);
+    await expect(openSqlite(folder)).rejects.toThrow('is in use by another process');
+  });
+});

@@ -1,0 +1,141 @@
+import {
+  type Budget,
+  budgetLeft,
+  type Envelope,
+  type NotificationChannel,
+  type WaitingNotification,
+  type WaitingTarget,
+} from '#dispatch';
+import { openSince } from './attempt-age.js';
+import { loadBudgets } from './budgets.js';
+import type { Sql } from './database.js';
+import { severityOf } from './notification-row.js';
+
+/** Targets looked at in one call. Where more wait, the next call goes on behind them, so each has its turn. */
+const TARGETS_MAX = 200;
+
+/** Waiting, and not yet taken into a digest. */
+const IS_WAITING = "status = 'waiting' and via is null";
+
+export class WaitingRoom {
+  /** The last target looked at; the next call starts behind it. */
+  private behind = '';
+
+  constructor(private readonly sql: Sql) {}
+
+  async targets(now: number, perTargetMax: number): Promise<WaitingTarget[]> {
+    const targets = await this.nextTargets();
+    if (targets.length === 0) return [];
+
+    const keys = targets.map(({ target_key }) => target_key);
+    const [waiting, inFlight] = [await this.waiting(keys, perTargetMax), await sendsUnderWay(this.sql, keys, now)];
+    const budgets = await this.budgets([...waiting.values()].flat(), now);
+    return targets.map(({ target_key, channel, total }) => ({
+      targetKey: target_key,
+      channel: channel as NotificationChannel,
+      budgets: budgets.get(target_key) ?? [],
+      inFlight: inFlight.get(target_key) ?? 0,
+      total: Number(total),
+      waiting: (waiting.get(target_key) ?? []).map(({ notification }) => notification),
+    }));
+  }
+
+  private async nextTargets(): Promise<TargetRow[]> {
+    const from = (after: string) =>
+      this.sql.query<TargetRow>(
+        `select target_key, min(channel) as channel, count(*) as total from notifications
+          where ${IS_WAITING} and target_key > $1 group by target_key order by target_key limit ${TARGETS_MAX}`,
+        after,
+      );
+    const rest = await from(this.behind);
+    const targets = rest.length > 0 || this.behind === '' ? rest : await from('');
+    this.behind = targets.length === TARGETS_MAX ? targets.at(-1)!.target_key : '';
+    return targets;
+  }
+
+  private async waiting(keys: readonly string[], perTargetMax: number): Promise<Map<string, WaitingEntry[]>> {
+    // Places are counted on the index; only the chosen rows are read.
+    const rows = await this.sql.query<WaitingRow>(
+      `select n.id, n.channel, n.target_key, n.severity, n.waiting_since, n.waiting_until, n.next_attempt, n.budgets, n.envelope
+        from notifications n join (
+          select id, target_key, row_number() over (partition by target_key order by severity, waiting_since, id) as place
+            from notifications where ${IS_WAITING} and target_key in (select r.id from ${this.sql.dialect.rows({ id: 'text' })})
+        ) as places on places.id = n.id where places.place <= $2 order by n.target_key, places.place`,
+      JSON.stringify(keys.map((id) => ({ id }))),
+      perTargetMax,
+    );
+    const byTarget = new Map<string, WaitingEntry[]>();
+    for (const row of rows) {
+      const entries = byTarget.get(row.target_key) ?? [];
+      entries.push({ notification: waitingOf(row), budgets: JSON.parse(row.budgets) });
+      byTarget.set(row.target_key, entries);
+    }
+    return byTarget;
+  }
+
+  /** A target's budgets are those its newest claim named, with what is left of them now. */
+  private async budgets(entries: readonly WaitingEntry[], now: number): Promise<Map<string, WaitingTarget['budgets']>> {
+    const byTarget = new Map(entries.map(({ notification, budgets }) => [notification.targetKey, budgets]));
+    const stored = await loadBudgets(this.sql, [...byTarget.values()].flat());
+    const standing = (budget: Budget) => {
+      const state = { ...stored.get(budget.name)!, ...budget };
+      return { ...budget, left: Math.max(0, budgetLeft(state, now)), blockedUntil: state.blockedUntil };
+    };
+    return new Map([...byTarget].map(([targetKey, budgets]) => [targetKey, budgets.map(standing)]));
+  }
+}
+
+/** Claimed attempts without outcome, by target. */
+export async function sendsUnderWay(sql: Sql, targetKeys: Iterable<string>, now: number): Promise<Map<string, number>> {
+  const rows = await sql.forIds<{ target_key: string; sends: bigint }>(
+    targetKeys,
+    (r) => `select target_key, count(*) as sends from attempts
+      where target_key in (select r.id from ${r}) and ended_at is null and claimed_at > ${openSince(now)} group by target_key`,
+  );
+  return new Map(rows.map(({ target_key, sends }) => [target_key, Number(sends)]));
+}
+
+/** Those of the targets that have anybody waiting. */
+export async function crowdedTargets(sql: Sql, targetKeys: Iterable<string>): Promise<Set<string>> {
+  const rows = await sql.forIds<{ id: string }>(
+    targetKeys,
+    (r) => `select r.id from ${r} where exists (select 1 from notifications where ${IS_WAITING} and target_key = r.id)`,
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
+interface TargetRow {
+  target_key: string;
+  channel: string;
+  total: bigint;
+}
+
+interface WaitingRow {
+  id: string;
+  channel: string;
+  target_key: string;
+  severity: number;
+  waiting_since: bigint;
+  waiting_until: bigint;
+  next_attempt: number;
+  budgets: string;
+  envelope: string;
+}
+
+interface WaitingEntry {
+  notification: WaitingNotification;
+  budgets: Budget[];
+}
+
+function waitingOf(row: WaitingRow): WaitingNotification {
+  return {
+    id: row.id,
+    channel: row.channel as NotificationChannel,
+    targetKey: row.target_key,
+    severity: severityOf(row.severity),
+    waitingSince: Number(row.waiting_since),
+    waitingUntil: Number(row.waiting_until),
+    nextAttempt: Number(row.next_attempt),
+    envelope: JSON.parse(row.envelope) as Envelope,
+  };
+}
