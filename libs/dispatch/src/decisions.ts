@@ -69,6 +69,11 @@ export class Decisions {
     this.digested.push({ id, digestId });
   }
 
+  /** Something left the waiting room. */
+  get hasReleases(): boolean {
+    return this.released.length + this.digested.length > 0;
+  }
+
   get isEmpty(): boolean {
     return this.alerts.size + this.groups.size + this.log.size + this.timeline.length + this.publications.length === 0;
   }

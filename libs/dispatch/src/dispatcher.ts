@@ -108,9 +108,9 @@ export class Dispatch {
     return { refused, decisions: into };
   }
 
-  /** Flushes every group whose timer is due. */
-  flushDue(now: number, into = new Decisions()): Decisions {
-    for (const key of this.flushes.takeDue(now)) this.flush(this.groups.get(key) as Group, now, into);
+  /** Flushes the groups whose timer is due, at most `groupsMax` of them; the others stay due. */
+  flushDue(now: number, into = new Decisions(), groupsMax = Number.POSITIVE_INFINITY): Decisions {
+    for (const key of this.flushes.takeDue(now, groupsMax)) this.flush(this.groups.get(key) as Group, now, into);
     for (const fingerprint of this.unrouted.takeDue(now)) this.endUnrouted(fingerprint, now, into);
     return into;
   }

@@ -24,10 +24,10 @@ export class Timers {
     return this.heap[0]?.at ?? Number.POSITIVE_INFINITY;
   }
 
-  /** The keys due at `now`, earliest first. Their timers are gone. */
-  takeDue(now: number): string[] {
+  /** The keys due at `now`, earliest first, at most `max`. Their timers are gone. */
+  takeDue(now: number, max = Number.POSITIVE_INFINITY): string[] {
     const due: string[] = [];
-    while (this.earliest() <= now) {
+    while (due.length < max && this.earliest() <= now) {
       const { key } = this.removeTop();
       this.dueAt.delete(key);
       due.push(key);

@@ -80,6 +80,8 @@ function bind(exchange: string, queue: string, routingKey: string, bindingArgume
 
 /** Headers the service puts on its messages. */
 export const HEADERS = {
+  /** On alerts, optional: RFC 3339. What was firing then and ended while it waited in the queue is still told. */
+  acceptedAt: 'acceptedAt',
   /** On notifications: which attempt this is, from 1. */
   attempt: 'attempt',
   /** On notifications.retry: the rung of the ladder. */

@@ -1,0 +1,244 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { Dispatch, type DispatchOptions } from '#dispatch';
+import { ALERT_KEY, type Delivery, DISPATCH_QUEUE, EXCHANGES, MESSAGE_TYPES, type Subscription } from '#messaging';
+import { type Clock, type DispatcherParts, SYSTEM_CLOCK } from './dispatcher-parts.js';
+import { readDispatchOptions } from './receivers.js';
+import { Reign, SupersededError } from './reign.js';
+
+/** Deliveries taken in one turn, and how long the first waits for company. */
+const BATCH_MAX = 500;
+const BATCH_WAIT_MS = 5;
+/** Handed to this process and not settled: two batches, one at work and one at hand. */
+const PREFETCH = 1_000;
+/** Bodies taken into one turn; a larger batch becomes several turns. A single larger body still is one. */
+const TURN_BYTES_MAX = 8 * 1024 * 1024;
+
+const TICK_INTERVAL_MS = 1_000;
+const TICK_EXPIRATION_MS = 5_000;
+/** Every dispatcher ticks each second, so a silence means that the broker gives us nothing any more. */
+const SILENCE_MS_MAX = 5_000;
+/** A step that takes longer is given up: the deliveries it holds belong to whoever can work. */
+const TURN_MS_MAX = 30_000;
+const COMEBACK_MS_MIN = 500;
+const COMEBACK_MS_MAX = 10_000;
+/** Way out: the turn under way may finish. */
+const STOP_MS_MAX = 8_000;
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+type State =
+  | { at: 'new' }
+  /** Consumes, and gets nothing while another dispatcher is the single active consumer. */
+  | { at: 'standby' }
+  | { at: 'active'; reign: Reign }
+  /** Does not consume; back to standby after a pause. */
+  | { at: 'stepping-down' }
+  | { at: 'stopped' };
+
+/**
+ * Decides when this process is the active dispatcher, and gives its reign one turn after the other. A delivery makes it active; a silence of five seconds, a
+ * lost AMQP channel, or a turn that fails makes it stop: it drops its state, hands its deliveries back and queues up as a standby again. Two that believe
+ * to be active harm nothing: only the later epoch can write.
+ */
+export class Dispatcher {
+  private readonly clock: Clock;
+  private readonly options: DispatchOptions;
+  private readonly holder = `${hostname()}:${process.pid}:${randomUUID()}`;
+  private state: State = { at: 'new' };
+  private subscription: Pick<Subscription, 'pause' | 'resume'> | undefined;
+  private turns: Promise<void> = Promise.resolve();
+  private turnsUnderWay = 0;
+  private heardAt = 0;
+  private failures = 0;
+  private tickUnderWay = false;
+  private cancelTick = () => {};
+  private cancelDue = () => {};
+  private cancelComeback = () => {};
+
+  /** Throws one sentence when the receivers or routes cannot be used. */
+  constructor(private readonly parts: DispatcherParts) {
+    this.clock = parts.clock ?? SYSTEM_CLOCK;
+    this.options = readDispatchOptions(parts);
+    new Dispatch(this.options);
+  }
+
+  get isActive(): boolean {
+    return this.state.at === 'active';
+  }
+
+  start(): void {
+    this.state = { at: 'standby' };
+    this.subscription = this.parts.messaging.consume(DISPATCH_QUEUE, {
+      prefetch: PREFETCH,
+      batchMax: BATCH_MAX,
+      batchWaitMs: BATCH_WAIT_MS,
+      onBatch: (deliveries) => this.take(deliveries),
+      onLost: (error) => void this.inTurn(() => this.stopReigning(error)),
+    });
+    this.tick();
+  }
+
+  /** Takes nothing more, finishes the turn under way, hands the rest back. Within 8 s. */
+  async stop(): Promise<void> {
+    const { state } = this;
+    this.state = { at: 'stopped' };
+    this.cancelTick();
+    this.cancelDue();
+    this.cancelComeback();
+    this.parts.metrics.set('dispatcher_active', {}, 0);
+    await within(STOP_MS_MAX, this.clock, Promise.all([this.subscription?.pause(), this.turns]), 'stopping').catch(
+      (error: Error) => {
+        this.parts.logger.warn({ error: error.message }, 'the turn under way is left to the next start');
+      },
+    );
+    if (state.at === 'active') state.reign.end();
+  }
+
+  /* ---- turns ---- */
+
+  /** A delivery, if only a tick, says that this process is the active one. */
+  private async take(deliveries: Delivery[]): Promise<void> {
+    this.heardAt = this.clock.now();
+    for (const slice of inSlices(deliveries)) await this.inTurn(() => this.takeTurn(slice));
+  }
+
+  private async takeTurn(deliveries: readonly Delivery[]): Promise<void> {
+    const { state } = this;
+    if (state.at !== 'active' && state.at !== 'standby') return handBack(deliveries);
+
+    try {
+      const reign = state.at === 'active' ? state.reign : await this.begin();
+      await within(TURN_MS_MAX, this.clock, reign.turn(deliveries), 'a turn');
+      this.failures = 0;
+    } catch (error) {
+      await this.stepDown(error as Error, deliveries);
+    }
+    this.heardAt = this.clock.now();
+    this.schedule();
+  }
+
+  private async begin(): Promise<Reign> {
+    const reign = await within(
+      TURN_MS_MAX,
+      this.clock,
+      Reign.begin(this.parts, this.options, this.holder),
+      'becoming active',
+    );
+    if (this.state.at !== 'standby') throw new Error('the dispatcher was stopped while it became active');
+    this.state = { at: 'active', reign };
+    this.parts.metrics.set('dispatcher_active', {}, 1);
+    this.parts.metrics.set('dispatcher_epoch', {}, reign.epoch);
+    return reign;
+  }
+
+  /** One turn at a time, in order: deliveries, the clock and a loss never overlap. */
+  private inTurn(step: () => Promise<void>): Promise<void> {
+    this.turnsUnderWay += 1;
+    this.turns = this.turns.then(step).finally(() => {
+      this.turnsUnderWay -= 1;
+    });
+    return this.turns;
+  }
+
+  private schedule(): void {
+    this.cancelDue();
+    if (this.state.at !== 'active') return;
+
+    const dueIn = this.state.reign.nextDueAt() - this.clock.now();
+    this.cancelDue = this.clock.after(Math.min(Math.max(0, dueIn), TIMER_MS_MAX), () => {
+      void this.inTurn(async () => {
+        if (this.state.at === 'active') await this.takeTurn([]);
+      });
+    });
+  }
+
+  /* ---- giving up ---- */
+
+  private async stopReigning(error: Error): Promise<void> {
+    if (this.state.at === 'active') await this.stepDown(error, []);
+  }
+
+  /** The consumer goes first: what is handed back must not come to us again. */
+  private async stepDown(error: Error, deliveries: readonly Delivery[]): Promise<void> {
+    if (this.state.at === 'stopped' || this.state.at === 'stepping-down') return handBack(deliveries);
+    if (this.state.at === 'active') this.state.reign.end();
+
+    const why = error instanceof SupersededError ? 'info' : 'warn';
+    this.parts.logger[why]({ error: error.message }, 'this dispatcher is not active now');
+    this.parts.metrics.set('dispatcher_active', {}, 0);
+    this.state = { at: 'stepping-down' };
+    this.cancelDue();
+    await this.subscription?.pause();
+    handBack(deliveries);
+    this.comeBackLater();
+  }
+
+  private comeBackLater(): void {
+    const delayMs = Math.min(COMEBACK_MS_MIN * 2 ** this.failures, COMEBACK_MS_MAX);
+    this.failures += 1;
+    this.cancelComeback = this.clock.after(delayMs, () => {
+      if (this.state.at !== 'stepping-down') return;
+      this.state = { at: 'standby' };
+      void this.subscription?.resume();
+    });
+  }
+
+  /* ---- ticks ---- */
+
+  // A standby promoted by the broker gets no frame until a message arrives; the tick is that message.
+  private tick(): void {
+    this.cancelTick = this.clock.after(TICK_INTERVAL_MS, () => {
+      this.tick();
+      this.stopWhenSilent();
+      void this.publishTick();
+    });
+  }
+
+  private async publishTick(): Promise<void> {
+    if (this.tickUnderWay) return;
+    this.tickUnderWay = true;
+    try {
+      await this.parts.messaging.publish({
+        ...{ exchange: EXCHANGES.alerts.name, routingKey: ALERT_KEY, type: MESSAGE_TYPES.tick },
+        ...{ body: '', persistent: false, mandatory: false, expiration: TICK_EXPIRATION_MS },
+      });
+    } catch {
+      // The connection's own events tell of its loss; the next tick follows in a second.
+    } finally {
+      this.tickUnderWay = false;
+    }
+  }
+
+  private stopWhenSilent(): void {
+    if (this.state.at !== 'active' || this.turnsUnderWay > 0) return;
+    if (this.clock.now() - this.heardAt <= SILENCE_MS_MAX) return;
+    void this.inTurn(() => this.stopReigning(new Error(`no delivery for ${SILENCE_MS_MAX} ms, not even a tick`)));
+  }
+}
+
+function handBack(deliveries: readonly Delivery[]): void {
+  for (const delivery of deliveries) delivery.handBack();
+}
+
+function* inSlices(deliveries: readonly Delivery[]): Generator<Delivery[]> {
+  let slice: Delivery[] = [];
+  let bytes = 0;
+  for (const delivery of deliveries) {
+    if (slice.length > 0 && bytes + delivery.body.length > TURN_BYTES_MAX) {
+      yield slice;
+      slice = [];
+      bytes = 0;
+    }
+    slice.push(delivery);
+    bytes += delivery.body.length;
+  }
+  if (slice.length > 0) yield slice;
+}
+
+async function within<Result>(ms: number, clock: Clock, work: Promise<Result>, what: string): Promise<Result> {
+  let cancel = () => {};
+  const late = new Promise<never>((_resolve, reject) => {
+    cancel = clock.after(ms, () => reject(new Error(`${what} took longer than ${ms} ms`)));
+  });
+  return Promise.race([work, late]).finally(() => cancel());
+}

@@ -1,0 +1,166 @@
+import { type DecidedChanges, Decisions, Dispatch, type DispatchOptions, type WaitingTarget } from '#dispatch';
+import { ackAll, type Delivery, DISPATCH_QUEUE } from '#messaging';
+import { type Clock, type DispatcherParts, SYSTEM_CLOCK } from './dispatcher-parts.js';
+import { readDeliveries } from './inbox.js';
+import { publishLeftovers, publishOutbox, publishUnreadable, toOutboxMessage } from './outbox.js';
+
+/** Waiting notifications of one target looked at per release. */
+export const WAITING_PER_TARGET_MAX = 300;
+/** Group flushes in one transaction; the rest follow in the next. */
+export const FLUSHES_PER_TURN_MAX = 500;
+const RELEASE_INTERVAL_MS = 1_000;
+/** While a release found something: the workers are about as fast. */
+const RELEASE_INTERVAL_BUSY_MS = 200;
+const RETENTION_INTERVAL_MS = 10 * 60_000;
+/** Short, so that no alert waits behind it. */
+const RETENTION_ROWS_MAX = 500;
+const RETENTION_INTERVAL_BUSY_MS = 1_000;
+
+/** Another dispatcher took a later epoch: nothing was written, and nothing may be. */
+export class SupersededError extends Error {
+  override readonly name = 'SupersededError';
+}
+
+/**
+ * The time for which this process is the active dispatcher, from taking an epoch until anything fails. Owns the alert state; dropped, never repaired.
+ *
+ *   begin  take the epoch ▸ load ▸ publish what the outbox still holds ▸ commit what loading changed
+ *   turn   1 read ▸ 2 decide ▸ 3 commit state, timeline and outbox in one transaction ▸ 4 publish the outbox, confirmed ▸ 5 empty it ▸ 6 ack
+ *
+ * Killed between two steps:
+ *   before 3   nothing was written or said; the broker delivers again
+ *   3 to 4     the outbox holds what was decided; the next reign publishes it before it decides anything; the broker delivers again, and merging the
+ *              same posts again is a refresh
+ *   4 to 5     published again, with the same id and attempt: the worker sees a copy and drops it
+ *   5 to 6     the broker delivers again; a refresh
+ * So: a delivery is acked only when what it means is on disk, and a message is published only when the decision is.
+ */
+export class Reign {
+  private nextReleaseAt: number;
+  private nextRetentionAt: number;
+  private hasEnded = false;
+
+  /** Rejects when the database or the broker does not answer. */
+  static async begin(parts: DispatcherParts, options: DispatchOptions, holder: string): Promise<Reign> {
+    const { store, messaging, logger } = parts;
+    const clock = parts.clock ?? SYSTEM_CLOCK;
+    const dispatch = new Dispatch(options);
+    const epoch = await store.takeEpoch(holder, clock.now());
+    const stored = await store.load();
+    const published = await publishLeftovers(store, messaging);
+    const reign = new Reign(parts, clock, dispatch, epoch);
+    await reign.write(dispatch.load(stored, clock.now()));
+    logger.info(
+      { epoch, alerts: dispatch.alertCount, groups: dispatch.groupCount, published },
+      'this dispatcher is active',
+    );
+    return reign;
+  }
+
+  private constructor(
+    private readonly parts: DispatcherParts,
+    private readonly clock: Clock,
+    private readonly dispatch: Dispatch,
+    readonly epoch: number,
+  ) {
+    this.nextReleaseAt = clock.now();
+    this.nextRetentionAt = clock.now() + RETENTION_INTERVAL_MS;
+  }
+
+  /** When a turn without deliveries has something to do. */
+  nextDueAt(): number {
+    return Math.min(this.dispatch.nextDueAt(), this.nextReleaseAt, this.nextRetentionAt);
+  }
+
+  /** Carries out what the deliveries and the clock ask for, then acks. Rejects with nothing acked: end the reign then. */
+  async turn(deliveries: readonly Delivery[]): Promise<void> {
+    const { messaging, settings, metrics } = this.parts;
+    const startedAt = performance.now();
+    const now = this.clock.now();
+    const waiting = await this.waitingWhenDue(now);
+    const inbox = readDeliveries(deliveries, { now, resolveTimeoutMs: settings.configuration.resolveTimeoutMs });
+
+    const decisions = new Decisions();
+    const { refused } = this.dispatch.receive(inbox.alerts, now, decisions);
+    this.dispatch.flushDue(now, decisions, FLUSHES_PER_TURN_MAX);
+    this.release(waiting, now, decisions);
+    await this.write(decisions);
+
+    if (refused.length > 0) {
+      const posts = refused.map(({ labels, annotations, generatorURL }) => ({ labels, annotations, generatorURL }));
+      inbox.unreadable.push({
+        body: Buffer.from(JSON.stringify(posts)),
+        detail: `${this.dispatch.alertCount} alerts are known; more are not taken`,
+      });
+    }
+    await publishUnreadable(inbox.unreadable, now, DISPATCH_QUEUE, messaging);
+    this.assertActive();
+    for (const fence of inbox.fences) this.answer(fence);
+    ackAll(deliveries);
+    metrics.observe('dispatcher_batch_seconds', {}, (performance.now() - startedAt) / 1_000);
+    await this.forgetWhenDue(now);
+  }
+
+  /** A turn that still runs stops at its next step. */
+  end(): void {
+    this.hasEnded = true;
+  }
+
+  private async waitingWhenDue(now: number): Promise<WaitingTarget[]> {
+    return now < this.nextReleaseAt ? [] : this.parts.store.waitingTargets(now, WAITING_PER_TARGET_MAX);
+  }
+
+  private release(waiting: readonly WaitingTarget[], now: number, decisions: Decisions): void {
+    if (now < this.nextReleaseAt) return;
+    this.dispatch.release(waiting, now, decisions);
+    this.nextReleaseAt = now + (decisions.hasReleases ? RELEASE_INTERVAL_BUSY_MS : RELEASE_INTERVAL_MS);
+  }
+
+  /** Steps 3, 4 and 5. */
+  private async write(decisions: Decisions): Promise<void> {
+    if (decisions.isEmpty) return;
+    const { store, messaging, metrics } = this.parts;
+    const decided = decisions.toChanges();
+    const outbox = decided.publications.map(toOutboxMessage);
+
+    this.assertActive();
+    const result = await store.commit(this.epoch, { ...decided.changes, outbox });
+    if (result === 'superseded') throw new SupersededError(`epoch ${this.epoch} is over: another dispatcher is active`);
+    metrics.add('dispatcher_batches_total', {});
+    this.assertActive();
+    await publishOutbox(outbox, store, messaging);
+    this.count(decided);
+  }
+
+  private assertActive(): void {
+    if (this.hasEnded) throw new SupersededError(`epoch ${this.epoch} was given up`);
+  }
+
+  /** All that came before the fence is committed. An asker that gets no answer in time goes on without. */
+  private answer(fence: Delivery): void {
+    this.parts.messaging.reply(fence, '{}').catch((error: Error) => {
+      this.parts.logger.warn({ error: error.message }, 'a fence got no answer');
+    });
+  }
+
+  private async forgetWhenDue(now: number): Promise<void> {
+    if (now < this.nextRetentionAt) return;
+    const { store, settings } = this.parts;
+    const forgotten = await store.forgetBefore(now - settings.configuration.retentionMs, RETENTION_ROWS_MAX);
+    this.nextRetentionAt = now + (forgotten >= RETENTION_ROWS_MAX ? RETENTION_INTERVAL_BUSY_MS : RETENTION_INTERVAL_MS);
+  }
+
+  private count({ changes, publications }: DecidedChanges): void {
+    const { metrics } = this.parts;
+    metrics.set('dispatcher_alerts', { status: 'known' }, this.dispatch.alertCount);
+    metrics.set('dispatcher_groups', {}, this.dispatch.groupCount);
+    for (const { envelope, released } of publications) {
+      metrics.add(released ? 'notifications_released_total' : 'notifications_published_total', {
+        channel: envelope.channel,
+      });
+    }
+    for (const { kind, detail } of changes.timeline) {
+      if (kind === 'suppressed') metrics.add('dispatcher_suppressed_total', { reason: String(detail['reason']) });
+    }
+  }
+}
