@@ -12,13 +12,15 @@ const EXIT_MS_MAX = 9_700;
 
 /** Starts the worker as a process of its own. */
 async function main(): Promise<void> {
-  const settings = await loadSettings({ environment: process.env });
-  if (settings.databaseUrl === undefined) {
+  // Before the settings are loaded: a start that cannot succeed makes no credentials.
+  if (!process.env['DATABASE_URL']) {
     throw new Error(
       'the worker as a process of its own needs PostgreSQL: set DATABASE_URL=postgresql://..., or run everything in one with npm start',
     );
   }
-  const logger = createLogger({ name: 'worker', level: settings.logLevel, secrets: secretsOf(settings) });
+  const settings = await loadSettings({ environment: process.env });
+  const secrets = [settings.ingestToken, settings.adminPassword];
+  const logger = createLogger({ name: 'worker', level: settings.logLevel, secrets });
   const persistence = await openPersistence(settings);
   const messaging = await connectMessaging({ url: brokerUrlOf(settings), name: 'tocsin-worker', logger });
   const senders = createSenders(settings.configuration.senders);
@@ -34,8 +36,11 @@ async function main(): Promise<void> {
     { logger: new NestLogger(logger), abortOnError: false },
   );
 
-  /** In the reverse order of the start. */
+  /** In the reverse order of the start; a second signal changes nothing. */
+  let isStopping = false;
   const stop = async (exitCode: number) => {
+    if (isStopping) return;
+    isStopping = true;
     setTimeout(() => process.exit(exitCode), EXIT_MS_MAX).unref();
     await app.close();
     await Promise.all([...senders.values()].map((sender) => sender.close()));
@@ -43,7 +48,7 @@ async function main(): Promise<void> {
     await persistence.close();
     process.exit(exitCode);
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(0));
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0));
   messaging.on('failed', (error) => {
     process.stderr.write(`${error.message}\n`);
     void stop(1);
@@ -53,10 +58,6 @@ async function main(): Promise<void> {
 
 function brokerUrlOf({ brokerUrl, host, amqpPort }: Settings): string {
   return brokerUrl ?? `amqp://guest:guest@${host}:${amqpPort}`;
-}
-
-function secretsOf(settings: Settings): string[] {
-  return [settings.ingestToken, settings.adminPassword];
 }
 
 main().catch((error: Error) => {
