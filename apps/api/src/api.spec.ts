@@ -1,6 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createNotificationId, fingerprint, openTarget, verifyNotificationId } from '#dispatch';
+import { PublishError } from '#messaging';
 import { aDeadLetter, BASIC, BEARER, SECRET_KEY, someSettings, startTestApi, type TestApi } from './api.fixture.js';
 import { BODY_BYTES_MAX } from './body/json-body.js';
 import { createApi } from './create-api.js';
@@ -132,7 +133,7 @@ describe('POST /api/v1/alerts', () => {
 
 describe('what is refused', () => {
   it.each([
-    ['{"labels":{"a":"b"},}', 'line 1, column 20'],
+    ['{"labels":{"a":"b"},}', 'line 1, column 21'],
     ['[\n{"labels": tru}]', 'line 2, column 15'],
     ['[1,2', 'line 1, column 5'],
     ['', 'the body is empty'],
@@ -477,8 +478,10 @@ describe('notifications', () => {
   });
 
   it('tell which ones are stored when others are not', async () => {
+    let publishes = 0;
     api.messaging.onPublish = () => {
-      if (api.messaging.published.length === 1) api.messaging.answer = 'nacked';
+      publishes += 1;
+      if (publishes > 1) throw new PublishError('nacked', 'the broker refused the message', false);
     };
     const { status, body } = await post('/api/v1/notifications', [MAIL, MAIL, MAIL]);
     expect(status).toBe(503);
@@ -598,6 +601,8 @@ describe('dead letters', () => {
   it('refuse a query they do not know', async () => {
     expect((await get('/api/v1/dead-letters?chanel=email')).status).toBe(400);
     expect((await get('/api/v1/dead-letters?limit=0')).status).toBe(400);
+    api.review.deadLetters = () => Promise.reject(new RangeError('the cursor is not one that a page answered'));
+    expect((await get('/api/v1/dead-letters?cursor=x')).status).toBe(400);
   });
 
   it('are published again as the next attempt, past those that wait, then marked', async () => {
@@ -622,13 +627,35 @@ describe('dead letters', () => {
     expect(api.review.letters.get('a')!.status).toBe('open');
   });
 
-  it('that could not be parsed go through the dispatcher again, as they came', async () => {
-    const payload = Buffer.from('{broken').toString('base64');
-    api.review.letters.set('a', aDeadLetter({ id: 'a', reason: 'unparseable', channel: undefined, payload }));
-    await post('/api/v1/dead-letters/a/replay', {}, BASIC);
-    expect(api.messaging.published).toEqual([
-      { exchange: 'alerts', routingKey: 'alert', type: 'alerts', body: Buffer.from('{broken') },
+  it('go on being published while it is in doubt whether the broker has them', async () => {
+    api.review.letters.set('a', aDeadLetter({ id: 'a' }));
+    api.messaging.onPublish = () => {
+      throw new PublishError('disconnected', 'no confirm', true);
+    };
+    const { status, body } = await post('/api/v1/dead-letters/a/replay', {}, BASIC);
+    expect([status, body.status]).toEqual([202, 'replaying']);
+    expect(api.review.letters.get('a')!.status).toBe('replaying');
+  });
+
+  it('that could not be parsed go through the dispatcher again, as they came, once they can be', async () => {
+    const raw = (id: string, body: string) =>
+      api.review.letters.set(
+        id,
+        aDeadLetter({ id, reason: 'unparseable', channel: undefined, payload: Buffer.from(body).toString('base64') }),
+      );
+    raw('a', '{"labels":{"a":"b"}}');
+    raw('b', '{broken');
+    raw('c', '[{"labels":{}}]');
+    expect((await post('/api/v1/dead-letters/a/replay', {}, BASIC)).status).toBe(202);
+    expect(api.messaging.published).toMatchObject([
+      { exchange: 'alerts', routingKey: 'alert', body: Buffer.from('{"labels":{"a":"b"}}') },
     ]);
+    for (const id of ['b', 'c']) {
+      const { status, body } = await post(`/api/v1/dead-letters/${id}/replay`, {}, BASIC);
+      expect(status).toBe(409);
+      expect(body.detail).toMatch(/^it would fail again and stays open: /);
+      expect(api.review.letters.get(id)!.status).toBe('open');
+    }
   });
 
   it('are discarded once; afterwards 409, unknown ones 404', async () => {
@@ -654,7 +681,11 @@ describe('dead letters', () => {
     expect((await post('/api/v1/dead-letters/replay', {}, BASIC)).status).toBe(409);
     await last;
     let progress = (await get('/api/v1/dead-letters/replay')).body();
-    while (progress.state === 'running') progress = (await get('/api/v1/dead-letters/replay')).body();
+    while (progress.state === 'running') {
+      // Injected requests alone would keep the pace's timer from firing.
+      await new Promise(setImmediate);
+      progress = (await get('/api/v1/dead-letters/replay')).body();
+    }
     expect(progress).toMatchObject({ state: 'done', replayed: 2, failed: 0 });
     expect(api.review.letters.get('c')!.status).toBe('open');
   });

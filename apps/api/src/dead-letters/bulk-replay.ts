@@ -66,13 +66,23 @@ export class BulkReplay {
       for (const { id } of page.items) {
         if (this.stop.signal.aborted)
           return void Object.assign(progress, { state: 'stopped', detail: 'the service stopped' });
-        const result = await this.replay.replay(id, by);
-        if (typeof result === 'object') {
-          progress.failed += 1;
-          return void Object.assign(progress, { state: 'stopped', detail: result.failed });
+        const replayed = await this.replay.replay(id, by);
+        switch (replayed.result) {
+          case 'replayed':
+            progress.replayed += 1;
+            break;
+          case 'unprocessable':
+            progress.failed += 1;
+            break;
+          case 'not-open':
+            // Somebody else took it meanwhile: not ours to count.
+            break;
+          case 'replaying':
+            return void Object.assign(progress, { state: 'stopped', detail: 'the connection to the broker was lost' });
+          case 'not-published':
+            progress.failed += 1;
+            return void Object.assign(progress, { state: 'stopped', detail: replayed.detail });
         }
-        // Somebody else took it meanwhile: not ours to count.
-        if (result === 'replayed') progress.replayed += 1;
         await this.pause(intervalMs);
       }
       cursor = page.nextCursor;

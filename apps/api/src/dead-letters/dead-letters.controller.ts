@@ -6,7 +6,7 @@ import { Allow } from '../access/access.js';
 import { API_PARTS, type ApiParts } from '../api-parts.js';
 import { invalidRequest, Problem } from '../problem/problem.js';
 import { BulkReplay } from './bulk-replay.js';
-import { Replay } from './replay.js';
+import { isRaw, Replay } from './replay.js';
 
 const LIMIT_MAX = 500;
 const PER_MINUTE_MAX = 60_000;
@@ -39,7 +39,7 @@ export class DeadLettersController {
   @Get()
   @Allow('admin')
   async list(@Query() query: unknown) {
-    const { items, nextCursor } = await this.parts.review.deadLetters(parse(listSchema, query));
+    const { items, nextCursor } = await this.parts.review.deadLetters(parse(listSchema, query)).catch(badCursor);
     return { items: items.map(toAnswer), nextCursor: nextCursor ?? null };
   }
 
@@ -67,15 +67,18 @@ export class DeadLettersController {
   @HttpCode(202)
   @Allow('admin')
   async replay(@Param('id') id: string, @Req() request: FastifyRequest) {
-    const result = await this.replays.replay(id, askerOf(request));
-    if (result === 'not-open') throw await this.notOpen(id);
-    if (typeof result === 'object') {
-      throw new Problem('broker-unavailable', {
-        detail: `the dead letter stays open: ${result.failed}`,
-        retryAfter: 5,
-      });
+    const replayed = await this.replays.replay(id, askerOf(request));
+    switch (replayed.result) {
+      case 'not-open':
+        throw await this.notOpen(id);
+      case 'unprocessable':
+        throw new Problem('conflict', { detail: `it would fail again and stays open: ${replayed.detail}` });
+      case 'not-published':
+        throw new Problem('broker-unavailable', { detail: `it stays open: ${replayed.detail}`, retryAfter: 5 });
+      case 'replayed':
+      case 'replaying':
+        return { id, status: replayed.result };
     }
-    return { id, status: result };
   }
 
   @Post(':id/discard')
@@ -98,6 +101,12 @@ export class DeadLettersController {
     const { status } = await this.existing(id);
     return new Problem('conflict', { detail: `dead letter '${id}' is ${status}, no longer open` });
   }
+}
+
+/** The store alone can read its cursors. */
+function badCursor(error: unknown): never {
+  if (error instanceof RangeError) throw invalidRequest([{ index: 0, field: 'cursor', message: error.message }]);
+  throw error;
 }
 
 /** Who asked, for the audit. */
@@ -130,7 +139,7 @@ function toAnswer(letter: DeadLetter) {
 
 /** The envelope as an object; what could not be parsed stays base64. */
 function payloadOf(letter: DeadLetter): unknown {
-  if (letter.reason === 'unparseable') return letter.payload;
+  if (isRaw(letter)) return letter.payload;
   return withoutSealed(JSON.parse(letter.payload));
 }
 

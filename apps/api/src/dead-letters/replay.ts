@@ -1,9 +1,21 @@
-import { type DeadLetter, isNotificationChannel } from '#dispatch';
+import assert from 'node:assert';
+import type { DeadLetter } from '#dispatch';
 import { ALERT_KEY, EXCHANGES, HEADERS, MESSAGE_TYPES, type OutgoingMessage } from '#messaging';
+import { parsePostedAlert } from '../alerts/posted-alert.js';
 import type { ApiParts } from '../api-parts.js';
+import { parseJson } from '../body/json-body.js';
 import type { Intake } from '../intake/intake.js';
+import { Problem } from '../problem/problem.js';
 
-export type ReplayResult = 'replayed' | 'not-open' | { failed: string };
+export type ReplayResult =
+  | { result: 'replayed' }
+  /** Sent, but the connection went before the confirm: published once more until it is confirmed. */
+  | { result: 'replaying' }
+  | { result: 'not-open' }
+  /** It would fail again the same way: what could not be parsed still cannot. It stays open. */
+  | { result: 'unprocessable'; detail: string }
+  /** The broker did not take it. It stays open. */
+  | { result: 'not-published'; detail: string };
 
 /** Replays begun by an earlier run that are looked at in one go. */
 const UNFINISHED_MAX = 500;
@@ -19,13 +31,17 @@ export class Replay {
 
   constructor(
     private readonly intake: Intake,
-    private readonly parts: Pick<ApiParts, 'review' | 'logger' | 'metrics' | 'now'>,
+    private readonly parts: Pick<ApiParts, 'review' | 'settings' | 'logger' | 'metrics' | 'now'>,
   ) {}
 
   /** @param by who asked, for the audit */
   async replay(id: string, by: string): Promise<ReplayResult> {
+    const letter = await this.parts.review.findDeadLetter(id);
+    const detail = letter && this.whyUnprocessable(letter);
+    if (detail !== undefined) return { result: 'unprocessable', detail };
+
     const begun = await this.parts.review.beginReplay(id, by, this.now());
-    return begun ? this.finish(begun.letter, begun.attempt) : 'not-open';
+    return begun ? this.finish(begun.letter, begun.attempt) : { result: 'not-open' };
   }
 
   /** Goes on in the background until every replay that an earlier run left half done is ended. */
@@ -46,29 +62,58 @@ export class Replay {
 
   private again(isNeeded: boolean): void {
     if (!isNeeded || this.isClosed) return;
+    clearTimeout(this.timer);
     this.timer = setTimeout(() => this.start(), UNFINISHED_RETRY_MS);
     this.timer.unref();
   }
 
   private async finishUnfinished(): Promise<boolean> {
     const unfinished = await this.parts.review.unfinishedReplays(UNFINISHED_MAX);
+    let areEnded = true;
     for (const { letter, attempt } of unfinished) {
       if (this.isClosed) return false;
-      const result = await this.finish(letter, attempt);
-      this.parts.logger.info({ deadLetter: letter.id, result }, 'finished a replay of an earlier run');
+      const { result } = await this.finish(letter, attempt);
+      this.parts.logger.info({ deadLetter: letter.id, result }, 'published a replay once more');
+      areEnded &&= result !== 'replaying';
     }
-    return unfinished.length < UNFINISHED_MAX;
+    return areEnded && unfinished.length < UNFINISHED_MAX;
   }
 
   private async finish(letter: DeadLetter, attempt: number): Promise<ReplayResult> {
     const [publication] = await this.intake.publishEach([toMessage(letter, attempt)]);
-    if (!publication?.stored) {
-      await this.parts.review.endReplay(letter.id, 'open', this.now());
-      return { failed: publication?.problem.message ?? 'not published' };
+    assert(publication, 'one message has one publication');
+    if (publication.stored) {
+      await this.parts.review.endReplay(letter.id, 'replayed', this.now());
+      this.parts.metrics.add('dead_letters_replayed_total', { channel: letter.channel ?? 'none' });
+      return { result: 'replayed' };
     }
-    await this.parts.review.endReplay(letter.id, 'replayed', this.now());
-    this.parts.metrics.add('dead_letters_replayed_total', { channel: letter.channel ?? 'none' });
-    return 'replayed';
+    if (publication.isDoubtful) {
+      this.again(true);
+      return { result: 'replaying' };
+    }
+    await this.parts.review.endReplay(letter.id, 'open', this.now());
+    return { result: 'not-published', detail: publication.problem.message };
+  }
+
+  /**
+   * A raw body's dead letter is known by its content: failing again it would be the same letter, now marked replayed, and be seen by nobody.
+   * So it is published only when it can be parsed by now.
+   */
+  private whyUnprocessable(letter: DeadLetter): string | undefined {
+    if (!isRaw(letter)) return undefined;
+    try {
+      const { resolveTimeoutMs } = this.parts.settings.configuration;
+      const options = { now: this.now(), resolveTimeoutMs, unknownFields: 'ignored' as const };
+      for (const [index, item] of [parseJson(rawBody(letter))].flat().entries()) {
+        const parsed = parsePostedAlert(item, options);
+        if (!parsed.ok)
+          return `item ${index}: ${parsed.problems.map(({ field, message }) => `${field} ${message}`.trim()).join(', ')}`;
+      }
+      return undefined;
+    } catch (error) {
+      if (error instanceof Problem) return error.message;
+      throw error;
+    }
   }
 
   private now(): number {
@@ -76,13 +121,24 @@ export class Replay {
   }
 }
 
-/** A letter with a notification channel goes there, past those that wait; what could not be parsed goes through the dispatcher again, as it came. */
+/** What could not be parsed has no notification channel, and is kept byte for byte. */
+export function isRaw({ channel }: DeadLetter): boolean {
+  return channel === undefined;
+}
+
+function rawBody({ payload }: DeadLetter): Buffer {
+  return Buffer.from(payload, 'base64');
+}
+
+/** A notification goes to its channel, past those that wait; a raw body goes through the dispatcher again. */
 function toMessage(letter: DeadLetter, attempt: number): OutgoingMessage {
-  if (letter.reason === 'unparseable') {
-    return { ...destinationOf(letter), body: Buffer.from(letter.payload, 'base64') };
-  }
-  if (!isNotificationChannel(letter.channel)) {
-    throw new Error(`dead letter ${letter.id} has no notification channel but reason '${letter.reason}'`);
+  if (letter.channel === undefined) {
+    return {
+      exchange: EXCHANGES.alerts.name,
+      routingKey: ALERT_KEY,
+      type: MESSAGE_TYPES.alerts,
+      body: rawBody(letter),
+    };
   }
   return {
     exchange: EXCHANGES.notifications.name,
@@ -91,11 +147,4 @@ function toMessage(letter: DeadLetter, attempt: number): OutgoingMessage {
     ...(letter.notificationId !== undefined && { messageId: letter.notificationId }),
     body: letter.payload,
   };
-}
-
-function destinationOf({ channel }: DeadLetter): Pick<OutgoingMessage, 'exchange' | 'routingKey' | 'type' | 'headers'> {
-  if (channel === undefined) {
-    return { exchange: EXCHANGES.alerts.name, routingKey: ALERT_KEY, type: MESSAGE_TYPES.alerts };
-  }
-  return { exchange: EXCHANGES.notifications.name, routingKey: channel, headers: { [HEADERS.attempt]: 1 } };
 }

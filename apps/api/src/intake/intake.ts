@@ -6,7 +6,8 @@ import { overloaded, unavailable } from './load.js';
 /** Publishes of one request that wait for their confirms at once. */
 const SLICE = 256;
 
-export type Publication = { stored: true } | { stored: false; problem: Problem };
+/** `isDoubtful`: the connection went after the bytes had left, so the message may be stored without a confirm. */
+export type Publication = { stored: true } | { stored: false; isDoubtful: boolean; problem: Problem };
 
 /** Publishes what was accepted and answers after the confirm: only then is it on disk. */
 export class Intake {
@@ -26,7 +27,7 @@ export class Intake {
     for (const result of results) if (!result.stored) throw result.problem;
   }
 
-  /** Answers in the same order. Never rejects. */
+  /** Answers in the same order. */
   async publishEach(messages: readonly OutgoingMessage[]): Promise<Publication[]> {
     const results: Publication[] = [];
     for (let start = 0; start < messages.length; start += SLICE) {
@@ -40,13 +41,14 @@ export class Intake {
     const startedAt = performance.now();
     try {
       const result = await this.parts.messaging.publish(message);
-      if (result === 'unroutable') return { stored: false, problem: unroutable(message) };
+      if (result === 'unroutable') return { stored: false, isDoubtful: false, problem: unroutable(message) };
       this.parts.metrics.observe('ingest_confirm_seconds', {}, (performance.now() - startedAt) / 1_000);
       this.published += 1;
       this.publishedAt = (this.parts.now ?? Date.now)();
       return { stored: true };
     } catch (error) {
-      return { stored: false, problem: refused(error) };
+      if (!(error instanceof PublishError)) throw error;
+      return { stored: false, isDoubtful: error.maybeStored, problem: refused(error) };
     }
   }
 }
@@ -57,8 +59,7 @@ function unroutable({ exchange, routingKey }: OutgoingMessage): Problem {
   });
 }
 
-function refused(error: unknown): Problem {
-  if (!(error instanceof PublishError)) throw error;
+function refused(error: PublishError): Problem {
   const doubt = error.maybeStored ? ' (it may have been stored all the same)' : '';
   if (error.kind === 'overloaded') return overloaded(error.message);
   return unavailable(`${error.message}${doubt}`);
