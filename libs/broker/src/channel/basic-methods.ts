@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { findField, integerOf, type Table } from '#amqp-codec';
+import { ChannelError, ConnectionError } from '../errors.js';
+import type { Channel } from './channel.js';
+import type { MethodHandlers } from './method-handlers.js';
+import { oneLine } from './names.js';
+
+/** basic.publish, ack, nack and reject are read in place by the channel itself. */
+export const basicMethods: MethodHandlers = {
+  'basic.qos': (channel, { prefetchSize, prefetchCount, global }) => {
+    if (prefetchSize !== 0) throw new ConnectionError('not-implemented', `prefetch_size!=0 (${prefetchSize})`);
+    const { prefetch } = channel.deliveries;
+    if (global) prefetch.shared = prefetchCount;
+    else prefetch.perConsumer = prefetchCount;
+    channel.send('basic.qos-ok', {});
+    channel.deliveries.wakeConsumers();
+  },
+
+  'basic.consume': (channel, args) => {
+    const queueName = channel.queueNamed(oneLine(args.queue));
+    const tag = args.consumerTag === '' ? generatedTag() : args.consumerTag;
+    if (channel.deliveries.hasConsumer(tag)) {
+      throw new ConnectionError('not-allowed', `attempt to reuse consumer tag '${tag}'`);
+    }
+    const priority = priorityOf(args.arguments, queueName, channel.host.virtualHost.name);
+    const { noAck, exclusive } = args;
+    const prefetch = channel.deliveries.prefetch.perConsumer;
+    channel.deliveries.consume({ tag, queueName, noAck, exclusive, priority, prefetch });
+    // Deliveries begin in a later turn, so this comes first.
+    if (!args.nowait) channel.send('basic.consume-ok', { consumerTag: tag });
+  },
+
+  'basic.cancel': (channel, { consumerTag, nowait }) => {
+    channel.deliveries.cancel(consumerTag);
+    if (!nowait) channel.send('basic.cancel-ok', { consumerTag });
+  },
+
+  // Some clients answer the broker's own basic.cancel.
+  'basic.cancel-ok': () => {},
+
+  'basic.get': (channel, { queue, noAck }) => get(channel, channel.queueNamed(oneLine(queue)), noAck),
+
+  'basic.recover-async': (channel, { requeue }) => recover(channel, requeue),
+
+  'basic.recover': (channel, { requeue }) => {
+    recover(channel, requeue);
+    channel.send('basic.recover-ok', {});
+  },
+};
+
+/** The body may have to come from disk; until then nothing else is read, so that answers keep their order. */
+function get(channel: Channel, queueName: string, noAck: boolean): void {
+  const { host } = channel;
+  let isAnswered = false;
+  let isHeld = false;
+  host.virtualHost.get(queueName, noAck, host.owner, (ready) => {
+    isAnswered = true;
+    if (channel.state === 'open') channel.deliveries.answerGet(ready, noAck);
+    else if (ready !== undefined && !noAck) ready.queue.requeue([ready.sequence]);
+    if (isHeld) host.releaseIntake();
+  });
+  if (isAnswered) return;
+  isHeld = true;
+  host.holdIntake();
+}
+
+function recover(channel: Channel, requeue: boolean): void {
+  if (!requeue) throw new ConnectionError('not-implemented', 'requeue=false');
+  channel.deliveries.recover();
+}
+
+function generatedTag(): string {
+  return `amq.ctag-${randomBytes(16).toString('base64url')}`;
+}
+
+function priorityOf(args: Table, queueName: string, virtualHost: string): number {
+  const field = findField(args, 'x-priority');
+  if (field === undefined) return 0;
+  const priority = integerOf(field);
+  if (priority !== undefined) return priority;
+  throw new ChannelError(
+    'precondition-failed',
+    `invalid arg 'x-priority' for queue '${queueName}' in vhost '${virtualHost}': an integer is due, not type '${field.tag}'`,
+  );
+}

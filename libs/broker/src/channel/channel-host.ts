@@ -1,0 +1,30 @@
+import type { Output } from '../connection/output.js';
+import type { Counters } from '../counters.js';
+import type { Durability, Owner, VirtualHost } from '../virtual-host.js';
+import type { Channel } from './channel.js';
+
+/** What a channel needs of its connection. */
+export interface ChannelHost {
+  readonly virtualHost: VirtualHost;
+  readonly durability: Durability;
+  readonly counters: Counters;
+  readonly output: Output;
+  readonly owner: Owner;
+  /** The login name. */
+  readonly user: string;
+  /** As negotiated. */
+  readonly frameMax: number;
+  readonly messageBytesMax: number;
+  readonly hearsConsumerCancel: boolean;
+  /** Calls `endOfRead` of the channel when the bytes at hand are read. */
+  callAtEndOfRead(channel: Channel): void;
+  /** Calls `onDurable` of the channel after the next sync. */
+  awaitDurable(channel: Channel): void;
+  /** A request's answer comes later: nothing more is read until `release`. */
+  holdIntake(): void;
+  releaseIntake(): void;
+  /** Something was published: a moment to look at flow control. */
+  published(): void;
+  /** The channel is done; its number is free. */
+  forget(channel: Channel): void;
+}

@@ -1,0 +1,116 @@
+import { CONTENT_HEADER_PREFIX_BYTES, CodecError, checkProperties, peekBodySize, peekContentClass } from '#amqp-codec';
+import { ChannelError, ConnectionError } from '../errors.js';
+
+/** A content completely received. `properties` as in Message. */
+export type OnContent = (properties: Buffer, body: Buffer) => void;
+
+type Assembly =
+  | { readonly at: 'idle' }
+  | { readonly at: 'awaiting-header' }
+  | { readonly at: 'awaiting-body'; properties: Buffer; bodyBytes: number; chunks: Buffer[]; bytesLeft: number };
+
+const IDLE: Assembly = { at: 'idle' };
+const AWAITING_HEADER: Assembly = { at: 'awaiting-header' };
+const NO_BODY = Buffer.alloc(0);
+const CLASS_BASIC = 60;
+
+/**
+ * Puts the frames behind a content method together: one header, then bodies until the announced size is there. A body in
+ * one frame is a slice of the received chunk; only a split one is joined. 0-9-1 section 4.2.6.
+ */
+export class ContentAssembler {
+  #state: Assembly = IDLE;
+  readonly #onContent: OnContent;
+  readonly #bodyBytesMax: number;
+
+  constructor(bodyBytesMax: number, onContent: OnContent) {
+    this.#bodyBytesMax = bodyBytesMax;
+    this.#onContent = onContent;
+  }
+
+  get isIdle(): boolean {
+    return this.#state === IDLE;
+  }
+
+  /** A content method was received. */
+  start(): void {
+    this.#state = AWAITING_HEADER;
+  }
+
+  /** Drops what is half there. */
+  discard(): void {
+    this.#state = IDLE;
+  }
+
+  /** A method frame is due only between contents. Throws 505. */
+  checkMethodIsDue(): void {
+    if (this.#state === IDLE) return;
+    throw new ConnectionError(
+      'unexpected-frame',
+      `expected ${this.#expected()}, got non ${this.#expected()} frame instead`,
+    );
+  }
+
+  header(bytes: Buffer, start: number, end: number): void {
+    if (this.#state.at !== 'awaiting-header') throw this.#unexpected('content header');
+    const classId = peekContentClass(bytes, start, end);
+    if (classId !== CLASS_BASIC) {
+      throw new ConnectionError(
+        'unexpected-frame',
+        `expected content header for class ${CLASS_BASIC}, got one for class ${classId} instead`,
+      );
+    }
+    const bodyBytes = peekBodySize(bytes, start);
+    const properties = bytes.subarray(start + CONTENT_HEADER_PREFIX_BYTES, end);
+    checkProperties(properties);
+    if (bodyBytes > this.#bodyBytesMax) {
+      throw new ChannelError(
+        'precondition-failed',
+        `message size ${bodyBytes} is larger than configured max size ${this.#bodyBytesMax}`,
+      );
+    }
+    if (bodyBytes === 0) {
+      this.#state = IDLE;
+      this.#onContent(properties, NO_BODY);
+      return;
+    }
+    this.#state = { at: 'awaiting-body', properties, bodyBytes, chunks: [], bytesLeft: bodyBytes };
+  }
+
+  body(bytes: Buffer, start: number, end: number): void {
+    const state = this.#state;
+    if (state.at !== 'awaiting-body') throw this.#unexpected('content body');
+    const left = state.bytesLeft - (end - start);
+    if (left < 0) {
+      throw new CodecError(
+        'frame',
+        `${-left} body bytes more than the ${state.bodyBytes} announced by the content header`,
+      );
+    }
+    const chunk = bytes.subarray(start, end);
+    if (left > 0) {
+      state.bytesLeft = left;
+      // Empty body frames are legal; keeping them would let a client grow the list for nothing.
+      if (chunk.length > 0) state.chunks.push(chunk);
+      return;
+    }
+    this.#state = IDLE;
+    const isWhole = state.chunks.length === 0;
+    this.#onContent(state.properties, isWhole ? chunk : Buffer.concat([...state.chunks, chunk], state.bodyBytes));
+  }
+
+  #unexpected(got: string): ConnectionError {
+    return new ConnectionError('unexpected-frame', `expected ${this.#expected()} frame, got ${got} frame instead`);
+  }
+
+  #expected(): string {
+    switch (this.#state.at) {
+      case 'idle':
+        return 'method';
+      case 'awaiting-header':
+        return `content header for class ${CLASS_BASIC}`;
+      case 'awaiting-body':
+        return 'content body';
+    }
+  }
+}

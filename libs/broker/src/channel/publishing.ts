@@ -1,0 +1,162 @@
+import {
+  contentFramesBytes,
+  encodeMethod,
+  hasProperty,
+  KEY_ACK,
+  KEY_NACK,
+  PublishReader,
+  peekProperty,
+  SETTLEMENT_FRAME_BYTES,
+  writeContent,
+  writeSettlement,
+} from '#amqp-codec';
+import { ChannelError, ConnectionError, REPLY_CODES } from '../errors.js';
+import { Message } from '../message.js';
+import type { PublishResult } from '../virtual-host.js';
+import type { ChannelHost } from './channel-host.js';
+import { Confirms } from './confirms.js';
+import { ContentAssembler } from './content-assembler.js';
+import { Transaction } from './transaction.js';
+
+/** What the client asked of its publishes: nothing, confirms or transactions. Each choice is for the life of the channel. */
+type PublishMode =
+  | { readonly kind: 'plain' }
+  | { readonly kind: 'confirm'; readonly confirms: Confirms }
+  | { readonly kind: 'tx'; readonly transaction: Transaction };
+
+/** The publishing half of a channel: contents come in, are checked and stored, returned or confirmed. */
+export class Publishing {
+  readonly assembler: ContentAssembler;
+  readonly #method = new PublishReader();
+  readonly #number: number;
+  readonly #host: ChannelHost;
+  readonly #onPublished: () => void;
+  #mode: PublishMode = { kind: 'plain' };
+
+  /** `onPublished` is called before a message is stored: earlier acknowledgements must stand before it in the log. */
+  constructor(number: number, host: ChannelHost, onPublished: () => void) {
+    this.#number = number;
+    this.#host = host;
+    this.#onPublished = onPublished;
+    this.assembler = new ContentAssembler(host.messageBytesMax, (properties, body) =>
+      this.#onContent(properties, body),
+    );
+  }
+
+  get mode(): PublishMode['kind'] {
+    return this.#mode.kind;
+  }
+
+  get unconfirmed(): number {
+    return this.#mode.kind === 'confirm' ? this.#mode.confirms.unconfirmed : 0;
+  }
+
+  get transaction(): Transaction | undefined {
+    return this.#mode.kind === 'tx' ? this.#mode.transaction : undefined;
+  }
+
+  selectConfirms(): void {
+    if (this.#mode.kind === 'tx')
+      throw new ChannelError('precondition-failed', 'cannot switch from tx to confirm mode');
+    if (this.#mode.kind === 'plain') this.#mode = { kind: 'confirm', confirms: new Confirms() };
+  }
+
+  selectTransactions(): void {
+    if (this.#mode.kind === 'confirm')
+      throw new ChannelError('precondition-failed', 'cannot switch from confirm to tx mode');
+    if (this.#mode.kind === 'plain') this.#mode = { kind: 'tx', transaction: new Transaction() };
+  }
+
+  /** basic.publish was received; its content follows. */
+  startPublish(bytes: Buffer, start: number, end: number): void {
+    this.#method.read(bytes, start, end);
+    if (this.#method.immediate) throw new ConnectionError('not-implemented', 'immediate=true');
+    this.assembler.start();
+  }
+
+  /** Stores what a transaction has gathered. Returns what a confirm would say of all of it. */
+  publishAll(transaction: Transaction): 'accepted' | 'refused' {
+    let outcome: 'accepted' | 'refused' = 'accepted';
+    for (const { message, mandatory } of transaction.publishes) {
+      if (this.#store(message, mandatory) === 'rejected') outcome = 'refused';
+    }
+    return outcome;
+  }
+
+  /** Sends the confirms that are due. Returns the log offset the others wait for, 0 when none waits. */
+  sendConfirms(): number {
+    if (this.#mode.kind !== 'confirm' || this.#mode.confirms.isEmpty) return 0;
+    const { confirms } = this.#mode;
+    confirms.closeRun();
+    confirms.send(this.#host.durability.durable, this.#sendConfirm);
+    return confirms.neededOffset;
+  }
+
+  #onContent(properties: Buffer, body: Buffer): void {
+    this.#checkUser(properties);
+    const { exchange, routingKey, mandatory } = this.#method;
+    const message = new Message(exchange, routingKey, properties, body);
+    this.#onPublished();
+    switch (this.#mode.kind) {
+      case 'plain':
+        this.#store(message, mandatory);
+        return;
+      case 'tx':
+        this.#mode.transaction.addPublish(message, mandatory);
+        return;
+      case 'confirm':
+        this.#storeConfirmed(message, mandatory, this.#mode.confirms);
+    }
+  }
+
+  #storeConfirmed(message: Message, mandatory: boolean, confirms: Confirms): void {
+    const { durability } = this.#host;
+    const before = durability.appended;
+    if (this.#store(message, mandatory) === 'rejected') {
+      confirms.refused();
+      return;
+    }
+    // Nothing appended: a transient message, or one nobody wanted. There is nothing to wait for.
+    confirms.accepted(durability.appended === before ? 0 : durability.appended);
+  }
+
+  #store(message: Message, mandatory: boolean): PublishResult {
+    const { counters, virtualHost } = this.#host;
+    counters.published++;
+    const result = virtualHost.publish(message);
+    if (result !== 'unroutable') counters.routed++;
+    else if (mandatory) this.#return(message);
+    else counters.unroutableDropped++;
+    this.#host.published();
+    return result;
+  }
+
+  #return(message: Message): void {
+    const { counters, output, frameMax } = this.#host;
+    counters.unroutableReturned++;
+    const { exchange, routingKey, properties, body } = message;
+    const [replyCode, replyText] = REPLY_CODES['no-route'];
+    const method = encodeMethod(this.#number, 'basic.return', { replyCode, replyText, exchange, routingKey });
+    const at = output.reserve(method.length + contentFramesBytes(properties.length, body.length, frameMax));
+    output.block.set(method, at);
+    writeContent(output.block, at + method.length, this.#number, properties, body, frameMax);
+  }
+
+  #checkUser(properties: Buffer): void {
+    if (!hasProperty(properties, 'userId')) return;
+    const claimed = peekProperty(properties, 'userId');
+    if (claimed === this.#host.user) return;
+    throw new ChannelError(
+      'precondition-failed',
+      `user_id property set to '${claimed}' but authenticated user was '${this.#host.user}'`,
+    );
+  }
+
+  readonly #sendConfirm = (kind: 'ack' | 'nack', upTo: number, multiple: boolean): void => {
+    const { counters, output } = this.#host;
+    if (kind === 'ack') counters.confirmed++;
+    else counters.nacked++;
+    const at = output.reserve(SETTLEMENT_FRAME_BYTES);
+    writeSettlement(output.block, at, this.#number, kind === 'ack' ? KEY_ACK : KEY_NACK, upTo, multiple ? 1 : 0);
+  };
+}

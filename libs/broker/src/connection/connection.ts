@@ -1,0 +1,563 @@
+import type { Duplex } from 'node:stream';
+import {
+  CodecError,
+  decodeMethod,
+  FRAME_HEARTBEAT,
+  FRAME_METHOD,
+  FrameParser,
+  HEARTBEAT_FRAME,
+  type Method,
+  type MethodArguments,
+  type MethodName,
+  methodKey,
+  PROTOCOL_HEADER,
+  peekMethodKey,
+} from '#amqp-codec';
+import type { Counters } from '../counters.js';
+import type { DurabilityWaiter, DurabilityWatch } from '../durability-watch.js';
+import { ConnectionError, REPLY_CODES } from '../errors.js';
+import type { BrokerLog } from '../log.js';
+import type { VirtualHost } from '../virtual-host.js';
+import { cutText, toClose } from './close.js';
+import {
+  type ClientProfile,
+  credentialsOf,
+  FRAME_MAX_BEFORE_TUNE,
+  HANDSHAKE_MS_MAX,
+  judgeProtocolHeader,
+  LOCALES,
+  MECHANISMS,
+  negotiate,
+  profileOf,
+  REFUSAL_DELAY_MS,
+  serverProperties,
+  type Tuning,
+} from './handshake.js';
+import { startHeartbeat } from './heartbeat.js';
+import { Intake } from './intake.js';
+import { BACKLOG_BYTES_MAX, Output } from './output.js';
+import { Session } from './session.js';
+import type { Users } from './users.js';
+
+/** What all connections of a broker share. */
+export interface ConnectionContext {
+  readonly tuning: Tuning;
+  readonly clusterName: string;
+  readonly messageBytesMax: number;
+  readonly users: Users;
+  readonly watch: DurabilityWatch;
+  readonly counters: Counters;
+  readonly log: BrokerLog;
+  findVirtualHost(name: string): VirtualHost | undefined;
+  /** Why publishers must wait (memory, disk), undefined when they need not. */
+  readonly alarm: string | undefined;
+  onClosed(connection: Connection): void;
+}
+
+/** Both ends of the TCP connection, for logs and the management page. */
+export interface Peer {
+  remoteAddress: string;
+  remotePort: number;
+  localAddress: string;
+  localPort: number;
+}
+
+/** Who it is, known from start-ok on. */
+interface Login {
+  readonly user: string;
+  readonly mechanism: string;
+  readonly client: ClientProfile;
+}
+
+/**
+ * The life of a connection. Before `open` only the method that is due is accepted; in `closing` only close and close-ok;
+ * in `closed` nothing.
+ */
+type State =
+  | { readonly at: 'awaiting-protocol-header'; readonly bytes: Buffer }
+  | { readonly at: 'awaiting-start-ok' }
+  | { readonly at: 'checking-login' }
+  | { readonly at: 'awaiting-tune-ok'; readonly login: Login }
+  | { readonly at: 'awaiting-open'; readonly login: Login; readonly tuning: Tuning }
+  | { readonly at: 'checking-access'; readonly login: Login; readonly tuning: Tuning }
+  | { readonly at: 'open'; readonly login: Login; readonly tuning: Tuning; readonly session: Session }
+  | { readonly at: 'closing' }
+  | { readonly at: 'closed' };
+
+/** Unsynced bytes of the log at which publishers stop being read; they go on below half. */
+export const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
+/** How long a client may take to answer connection.close, if its heartbeat is not shorter. */
+const CLOSE_OK_MS_MAX = 30_000;
+/** After the last word: time for the bytes to arrive before the socket is destroyed. */
+const LINGER_MS = 1000;
+
+/** One AMQP connection: handshake, heartbeats, closing; its channels are in `Session`. It owns its socket. */
+export class Connection implements DurabilityWaiter {
+  readonly connectedAt = Date.now();
+  readonly peer: Peer;
+  bytesRead = 0;
+  readonly #socket: Duplex;
+  readonly #context: ConnectionContext;
+  readonly #output: Output;
+  readonly #intake: Intake;
+  readonly #parser: FrameParser;
+  #state: State = { at: 'awaiting-protocol-header', bytes: Buffer.alloc(0) };
+  #methodKey = 0;
+  #sawInput = false;
+  #wasToldBlocked = false;
+  #stopHeartbeat = () => {};
+  #deadline: NodeJS.Timeout | undefined;
+
+  constructor(socket: Duplex, peer: Peer, context: ConnectionContext) {
+    this.#socket = socket;
+    this.peer = peer;
+    this.#context = context;
+    this.#output = new Output(socket, () => this.#onDrain());
+    this.#intake = new Intake(socket);
+    this.#parser = new FrameParser(FRAME_MAX_BEFORE_TUNE, (type, channel, bytes, start, end) =>
+      this.#onFrame(type, channel, bytes, start, end),
+    );
+    context.counters.connectionsOpened++;
+    this.#setDeadline(HANDSHAKE_MS_MAX, 'the handshake took too long');
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    // 'close' follows; a reset by the peer is everyday life.
+    socket.on('error', (error) => this.#log('info', { error: error.message }, 'socket error'));
+    socket.on('close', () => this.#onSocketClosed());
+  }
+
+  get name(): string {
+    const { remoteAddress, remotePort, localAddress, localPort } = this.peer;
+    return `${remoteAddress}:${remotePort} -> ${localAddress}:${localPort}`;
+  }
+
+  get output(): Output {
+    return this.#output;
+  }
+
+  /** What the management page shows; undefined before the handshake is done. */
+  get open(): { login: Login; tuning: Tuning; session: Session } | undefined {
+    return this.#state.at === 'open' ? this.#state : undefined;
+  }
+
+  get flow(): 'running' | 'flow' | 'blocked' | 'closing' {
+    if (this.#state.at === 'closing') return 'closing';
+    if (this.#intake.isHeldFor('alarm')) return 'blocked';
+    return this.#intake.isHeldFor('flow') ? 'flow' : 'running';
+  }
+
+  /** Closes it from our side with 320; an unfinished handshake is just cut. The socket is gone some time later. */
+  shutDown(text: string): void {
+    if (this.#state.at !== 'open') {
+      this.destroy();
+      return;
+    }
+    const [replyCode, name] = REPLY_CODES['connection-forced'];
+    this.#sendClose({ replyCode, replyText: cutText(`${name} - ${text}`), classId: 0, methodId: 0 });
+  }
+
+  destroy(): void {
+    this.#output.stop();
+    this.#socket.destroy();
+  }
+
+  onDurable(): boolean {
+    if (this.#state.at !== 'open') return false;
+    const isWaiting = this.#state.session.onDurable();
+    return this.#relaxFlow() || isWaiting;
+  }
+
+  /** The broker's alarm came or went. When it comes, a connection is blocked at its next publish. */
+  onAlarm(): void {
+    if (this.#context.alarm !== undefined) return;
+    if (this.#wasToldBlocked) this.#output.send(0, 'connection.unblocked', {});
+    this.#wasToldBlocked = false;
+    this.#intake.release('alarm');
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#sawInput = true;
+    this.bytesRead += chunk.length;
+    this.#read(() => {
+      if (this.#state.at === 'awaiting-protocol-header') this.#onProtocolBytes(this.#state.bytes, chunk);
+      else this.#parser.push(chunk);
+    });
+  }
+
+  /** Reads, then does what was gathered for the end of a read. */
+  #read(parse: () => void): void {
+    try {
+      parse();
+    } catch (error) {
+      // The parser has lost the frame boundaries: nothing that follows can be understood.
+      this.#parser.stop();
+      this.#fail(error, 0);
+      this.#setDeadline(LINGER_MS, 'the frames of the stream were lost');
+    }
+    this.#guard(() => this.#endOfRead());
+  }
+
+  #endOfRead(): void {
+    if (this.#state.at !== 'open') return;
+    this.#state.session.endOfRead();
+    if (this.#output.backlogBytes > BACKLOG_BYTES_MAX) this.#intake.hold('unread');
+  }
+
+  #onProtocolBytes(seen: Buffer, chunk: Buffer): void {
+    const bytes = Buffer.concat([seen, chunk]);
+    switch (judgeProtocolHeader(bytes)) {
+      case 'incomplete':
+        this.#state = { at: 'awaiting-protocol-header', bytes };
+        return;
+      case 'refused':
+        this.#output.write(PROTOCOL_HEADER);
+        this.#finish();
+        return;
+      case 'accepted':
+        this.#state = { at: 'awaiting-start-ok' };
+        this.#send('connection.start', {
+          versionMajor: 0,
+          versionMinor: 9,
+          serverProperties: serverProperties(this.#context.clusterName),
+          mechanisms: Buffer.from(MECHANISMS),
+          locales: Buffer.from(LOCALES),
+        });
+        this.#parser.push(bytes.subarray(PROTOCOL_HEADER.length));
+    }
+  }
+
+  #onFrame(type: number, channel: number, bytes: Buffer, start: number, end: number): void {
+    const state = this.#state;
+    this.#methodKey = 0;
+    try {
+      if (type === FRAME_HEARTBEAT) {
+        this.#onHeartbeatFrame(channel);
+      } else if (channel === 0) {
+        this.#onConnectionFrame(type, bytes, start, end);
+      } else if (state.at === 'open') {
+        state.session.onFrame(type, channel, bytes, start, end);
+      } else if (state.at !== 'closing' && state.at !== 'closed') {
+        throw new ConnectionError('channel-error', `frame on channel ${channel} before connection.open`);
+      }
+    } catch (error) {
+      this.#fail(error, this.#methodKey || (state.at === 'open' ? state.session.methodKey : 0));
+    }
+  }
+
+  #onHeartbeatFrame(channel: number): void {
+    if (channel !== 0) throw new ConnectionError('unexpected-frame', `heartbeat frame on channel ${channel}`);
+  }
+
+  #onConnectionFrame(type: number, bytes: Buffer, start: number, end: number): void {
+    if (type !== FRAME_METHOD) {
+      if (type > FRAME_HEARTBEAT || type === 0) throw new CodecError('frame', `unknown frame type ${type}`);
+      throw new ConnectionError('unexpected-frame', `frame of type ${type} on channel 0, where only methods travel`);
+    }
+    this.#methodKey = peekMethodKey(bytes, start, end);
+    if (this.#state.at === 'closing') {
+      this.#onMethodWhileClosing(this.#methodKey);
+      return;
+    }
+    if (this.#state.at !== 'closed') this.#onMethod(decodeMethod(bytes, start, end));
+  }
+
+  #onMethod(method: Method): void {
+    const state = this.#state;
+    if (method.name === 'connection.close') {
+      this.#onClose();
+      return;
+    }
+    switch (state.at) {
+      case 'awaiting-start-ok':
+        if (method.name === 'connection.start-ok') {
+          this.#onStartOk(method.args);
+          return;
+        }
+        break;
+      case 'awaiting-tune-ok':
+        if (method.name === 'connection.tune-ok') {
+          this.#onTuneOk(method.args, state.login);
+          return;
+        }
+        break;
+      case 'awaiting-open':
+        if (method.name === 'connection.open') {
+          this.#onOpen(method.args, state.login, state.tuning);
+          return;
+        }
+        break;
+      case 'open':
+        if (method.name === 'connection.update-secret') {
+          this.#onUpdateSecret(method.args, state.login);
+          return;
+        }
+        break;
+    }
+    throw new ConnectionError('channel-error', `unexpected method ${method.name} in connection state '${state.at}'`);
+  }
+
+  #onStartOk(args: MethodArguments<'connection.start-ok'>): void {
+    const { user, password } = credentialsOf(args.mechanism, args.response);
+    const login: Login = { user, mechanism: args.mechanism, client: profileOf(args.clientProperties) };
+    this.#state = { at: 'checking-login' };
+    this.#answer(this.#context.users.authenticate(user, password, this.peer.remoteAddress), (isAccepted) => {
+      if (!isAccepted) {
+        this.#refuseLogin(login);
+        return;
+      }
+      this.#state = { at: 'awaiting-tune-ok', login };
+      this.#send('connection.tune', this.#context.tuning);
+    });
+  }
+
+  #refuseLogin(login: Login): void {
+    this.#log('warn', { user: login.user, mechanism: login.mechanism }, 'login refused');
+    this.#parser.stop();
+    setTimeout(() => {
+      if (this.#state.at === 'closed') return;
+      if (login.client.hearsAuthenticationFailure) {
+        const [replyCode, name] = REPLY_CODES['access-refused'];
+        const text = `Login was refused using authentication mechanism ${login.mechanism}. For details see the broker logfile.`;
+        this.#send('connection.close', { replyCode, replyText: cutText(`${name} - ${text}`), classId: 0, methodId: 0 });
+      }
+      this.#finish();
+    }, REFUSAL_DELAY_MS).unref();
+  }
+
+  #onTuneOk(answer: MethodArguments<'connection.tune-ok'>, login: Login): void {
+    const tuning = negotiate(this.#context.tuning, answer);
+    this.#parser.frameMax = tuning.frameMax;
+    this.#state = { at: 'awaiting-open', login, tuning };
+    this.#stopHeartbeat = startHeartbeat(this.#heartbeatPeer(), tuning.heartbeat * 1000);
+  }
+
+  #onOpen(args: MethodArguments<'connection.open'>, login: Login, tuning: Tuning): void {
+    const virtualHost = this.#context.findVirtualHost(args.virtualHost);
+    if (virtualHost === undefined) throw new ConnectionError('not-allowed', `vhost ${args.virtualHost} not found`);
+    this.#state = { at: 'checking-access', login, tuning };
+    this.#answer(this.#context.users.mayAccess(login.user, virtualHost.name), (isAllowed) => {
+      if (!isAllowed) {
+        throw new ConnectionError(
+          'not-allowed',
+          `access to vhost '${virtualHost.name}' refused for user '${login.user}'`,
+        );
+      }
+      clearTimeout(this.#deadline);
+      this.#state = { at: 'open', login, tuning, session: this.#newSession(virtualHost, login, tuning) };
+      this.#send('connection.open-ok', {});
+    });
+  }
+
+  #onUpdateSecret(args: MethodArguments<'connection.update-secret'>, login: Login): void {
+    const secret = args.newSecret.toString('utf8');
+    this.#answer(this.#context.users.authenticate(login.user, secret, this.peer.remoteAddress), (isAccepted) => {
+      if (!isAccepted) throw new ConnectionError('not-allowed', `new secret was refused for user '${login.user}'`);
+      this.#send('connection.update-secret-ok', {});
+    });
+  }
+
+  /** Goes on with the outcome, at once or later; until then nothing is read. */
+  #answer(outcome: boolean | Promise<boolean>, next: (outcome: boolean) => void): void {
+    if (typeof outcome === 'boolean') {
+      next(outcome);
+      return;
+    }
+    const key = this.#methodKey;
+    this.#holdIntake();
+    const goOn = (proceed: () => void) => {
+      if (this.#state.at === 'closed' || this.#state.at === 'closing') return;
+      this.#guard(proceed, key);
+      this.#releaseIntake();
+    };
+    outcome.then(
+      (value) => goOn(() => next(value)),
+      (error: unknown) =>
+        goOn(() => {
+          throw error;
+        }),
+    );
+  }
+
+  #newSession(virtualHost: VirtualHost, login: Login, tuning: Tuning): Session {
+    const { watch, counters, messageBytesMax } = this.#context;
+    return new Session({
+      virtualHost,
+      durability: watch.durability,
+      counters,
+      output: this.#output,
+      owner: this,
+      user: login.user,
+      frameMax: tuning.frameMax,
+      channelMax: tuning.channelMax,
+      messageBytesMax,
+      hearsConsumerCancel: login.client.hearsConsumerCancel,
+      awaitDurable: () => watch.add(this),
+      holdIntake: () => this.#holdIntake(),
+      releaseIntake: () => this.#releaseIntake(),
+      published: () => this.#onPublished(),
+    });
+  }
+
+  #onPublished(): void {
+    const { alarm, watch } = this.#context;
+    if (alarm !== undefined) this.#block();
+    if (watch.durability.unsyncedBytes > UNSYNCED_BYTES_MAX && !this.#intake.isHeldFor('flow')) {
+      this.#intake.hold('flow');
+      watch.durability.requestSync();
+      watch.add(this);
+    }
+  }
+
+  /** Returns whether the publisher still has to wait for the log. */
+  #relaxFlow(): boolean {
+    if (!this.#intake.isHeldFor('flow')) return false;
+    const { durability } = this.#context.watch;
+    if (durability.unsyncedBytes > UNSYNCED_BYTES_MAX / 2) {
+      durability.requestSync();
+      return true;
+    }
+    this.#intake.release('flow');
+    return false;
+  }
+
+  #block(): void {
+    if (this.#state.at !== 'open' || this.#intake.isHeldFor('alarm')) return;
+    this.#intake.hold('alarm');
+    if (!this.#state.login.client.hearsBlocked) return;
+    this.#wasToldBlocked = true;
+    this.#send('connection.blocked', { reason: cutText(this.#context.alarm ?? '') });
+  }
+
+  #holdIntake(): void {
+    this.#parser.pause();
+    this.#intake.hold('answer');
+  }
+
+  #releaseIntake(): void {
+    this.#intake.release('answer');
+    this.#read(() => this.#parser.resume());
+  }
+
+  #onDrain(): void {
+    this.#intake.release('unread');
+    if (this.#state.at === 'open') this.#state.session.onDrain();
+  }
+
+  #heartbeatPeer() {
+    const connection = this;
+    return {
+      get isReading() {
+        return !connection.#intake.isHeld;
+      },
+      takeInputSeen: () => {
+        const saw = this.#sawInput;
+        this.#sawInput = false;
+        return saw;
+      },
+      takeOutputSeen: () => {
+        const wrote = this.#output.wroteSomething;
+        this.#output.wroteSomething = false;
+        return wrote;
+      },
+      sendHeartbeat: () => this.#output.write(HEARTBEAT_FRAME),
+      onSilence: () => {
+        this.#log('warn', {}, 'missed heartbeats from client, closing its connection');
+        this.destroy();
+      },
+    };
+  }
+
+  /** Runs what may close the connection outside of a frame. */
+  #guard(action: () => void, key = 0): void {
+    try {
+      action();
+    } catch (error) {
+      this.#fail(error, key);
+    }
+  }
+
+  /** Closes the connection because of an error. */
+  #fail(error: unknown, key: number): void {
+    if (this.#state.at === 'closing' || this.#state.at === 'closed') return;
+    const close = toClose(error, key);
+    if (close.isInternal) this.#log('error', { error }, 'internal error');
+    else this.#log('warn', { reason: close.args.replyText }, 'closing connection');
+    this.#sendClose(close.args);
+  }
+
+  /** All effects are undone first, then the client is told; it has a while to answer. */
+  #sendClose(args: MethodArguments<'connection.close'>): void {
+    const heartbeatMs = this.open === undefined ? 0 : this.open.tuning.heartbeat * 1000;
+    this.#releaseSession();
+    this.#state = { at: 'closing' };
+    this.#intake.release('flow');
+    this.#intake.release('alarm');
+    this.#send('connection.close', args);
+    const waitMs = heartbeatMs === 0 ? CLOSE_OK_MS_MAX : Math.min(heartbeatMs, CLOSE_OK_MS_MAX);
+    this.#setDeadline(waitMs, 'the client did not answer connection.close');
+  }
+
+  /** Exclusive queues are gone before the client hears close-ok: it may declare them again at once. */
+  #onClose(): void {
+    this.#releaseSession();
+    this.#send('connection.close-ok', {});
+    this.#finish();
+  }
+
+  /** Both sides may close at once: the other's close is answered, its close-ok ends it. */
+  #onMethodWhileClosing(key: number): void {
+    if (key === KEY_CLOSE) this.#send('connection.close-ok', {});
+    if (key === KEY_CLOSE_OK) this.#finish();
+  }
+
+  /** The last word is said. */
+  #finish(): void {
+    this.#state = { at: 'closed' };
+    this.#parser.stop();
+    this.#output.end();
+    this.#setDeadline(LINGER_MS, undefined);
+  }
+
+  #onSocketClosed(): void {
+    clearTimeout(this.#deadline);
+    this.#stopHeartbeat();
+    this.#releaseSession();
+    this.#state = { at: 'closed' };
+    this.#parser.stop();
+    this.#output.stop();
+    this.#context.watch.remove(this);
+    this.#context.counters.connectionsClosed++;
+    this.#context.onClosed(this);
+  }
+
+  #releaseSession(): void {
+    if (this.#state.at !== 'open') return;
+    const { session } = this.#state;
+    this.#state = { at: 'closed' };
+    try {
+      session.release();
+    } catch (error) {
+      this.#log('error', { error }, 'internal error while a connection was released');
+    }
+  }
+
+  /** Cuts the connection after a while, unless another deadline is set. */
+  #setDeadline(ms: number, reason: string | undefined): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => {
+      if (reason !== undefined) this.#log('warn', {}, reason);
+      this.destroy();
+    }, ms);
+    this.#deadline.unref();
+  }
+
+  #send<Name extends MethodName>(name: Name, args: MethodArguments<Name>): void {
+    this.#output.send(0, name, args);
+  }
+
+  #log(level: keyof BrokerLog, fields: object, text: string): void {
+    this.#context.log[level]({ connection: this.name, ...fields }, text);
+  }
+}
+
+const KEY_CLOSE = methodKey('connection.close');
+const KEY_CLOSE_OK = methodKey('connection.close-ok');

@@ -1,0 +1,20 @@
+export { Broker, type BrokerOptions, SHUTDOWN_MS_MAX } from './broker.js';
+export type { Peer } from './connection/connection.js';
+export { type Account, GUEST, isLoopback, StaticUsers, type Users } from './connection/users.js';
+export type { Consumer, SettlementQueue } from './consumer.js';
+export type { Counters } from './counters.js';
+export { type Engine, type EngineOptions, type EngineStats, openEngine } from './engine.js';
+export { ChannelError, ConnectionError, REPLY_CODES, type ReplyName } from './errors.js';
+export type { BrokerLog } from './log.js';
+export { Message } from './message.js';
+export type { BrokerStats, ChannelStats, ConnectionStats } from './stats.js';
+export type {
+  Binding,
+  Durability,
+  ExchangeDeclaration,
+  Owner,
+  PublishResult,
+  QueueDeclaration,
+  ReadyMessage,
+  VirtualHost,
+} from './virtual-host.js';
