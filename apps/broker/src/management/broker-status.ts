@@ -1,0 +1,22 @@
+/** What the management API shows. Handed in by the process, so that the pages know neither engine nor wire. */
+export interface BrokerStatus {
+  queues(): QueueStatus[];
+  totals(): { connections: number; channels: number; consumers: number; exchanges: number; bindings: number };
+  /** Counters that only grow, by RabbitMQ's name without prefix, e.g. `messages_received_total`. */
+  counters(): Record<string, number>;
+  log(): { segments: number; totalBytes: number; liveBytes: number; syncs: number };
+  /** Why nothing is confirmed any more; `undefined` while all is well. */
+  failure(): string | undefined;
+  mayEnter(user: string, password: string, remoteAddress: string): boolean | Promise<boolean>;
+}
+
+export interface QueueStatus {
+  name: string;
+  ready: number;
+  unacked: number;
+  consumers: number;
+  bytes: number;
+}
+
+/** Nest's token for it. */
+export const BROKER_STATUS = Symbol('BrokerStatus');

@@ -1,0 +1,31 @@
+/**
+ * What a broker started by the service says to it, and hears. The IPC channel carries these words and the sign of life:
+ * when it closes, the service is gone and the broker ends.
+ */
+export class ServiceLink {
+  /** `undefined`: started on its own (`npm run start:broker`). */
+  static ofThisProcess(): ServiceLink | undefined {
+    return process.send === undefined ? undefined : new ServiceLink();
+  }
+
+  reportReady(amqpPort: number, managementPort: number): void {
+    process.send?.({ report: 'ready', amqpPort, managementPort });
+  }
+
+  /** Resolves once the word is on its way, so that the process may end. */
+  reportFailed(sentence: string): Promise<void> {
+    return new Promise((resolve) => {
+      if (process.send?.({ report: 'failed', sentence }, undefined, undefined, () => resolve()) === undefined)
+        resolve();
+    });
+  }
+
+  /** The service asks for the end, or is gone. A signal to the whole group is the service's to handle: it stops us last. */
+  onStop(stop: () => void): void {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
+    process.on('message', (message) => {
+      if (message === 'stop') stop();
+    });
+    process.on('disconnect', stop);
+  }
+}
