@@ -47,7 +47,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       },
     },
   });
-  log.onDamaged(({ file, offset, says }) => report(`${file} at byte ${offset}: ${says}`));
+  log.onTrouble(({ file, offset, says }) => report(`${file} at byte ${offset}: ${says}`));
   for (const { file, offset, says } of log.recovery.findings) report(`${file} at byte ${offset}: ${says}`);
   assembled = await assembleEngine({ log, clock, report, messageMemoryBytes });
   for (const [queue, sequence, position] of movedBefore) assembled.moved(queue, sequence, position);

@@ -357,6 +357,7 @@ export class Queue implements Destination, SettlementQueue {
   }
 
   #serveGets(): void {
+    if (this.#waitingGets.length === 0) return;
     this.#expireHeads(this.host.clock.now());
     while (this.#waitingGets.length > 0) {
       const level = this.#headLevel();
