@@ -20,7 +20,6 @@ class WorkerLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdo
 }
 
 @Module({})
-// biome-ignore lint/complexity/noStaticOnlyClass: a dynamic module of Nest is a class with a static method
 export class WorkerModule {
   static register(parts: WorkerParts): DynamicModule {
     return {

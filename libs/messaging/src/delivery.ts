@@ -34,10 +34,6 @@ export class UnsettledDeliveries {
     return new ChannelDelivery(message, this);
   }
 
-  get size(): number {
-    return this.tags.size;
-  }
-
   get lost(): boolean {
     return this.isLost;
   }
@@ -143,8 +139,13 @@ export class ChannelDelivery implements Delivery {
 export function ackAll(deliveries: readonly Delivery[]): void {
   const byChannel = new Map<UnsettledDeliveries, ConsumeMessage[]>();
   for (const delivery of deliveries) {
-    if (!(delivery instanceof ChannelDelivery)) delivery.ack();
-    else byChannel.set(delivery.unsettled, [...(byChannel.get(delivery.unsettled) ?? []), delivery.message]);
+    if (!(delivery instanceof ChannelDelivery)) {
+      delivery.ack();
+      continue;
+    }
+    const messages = byChannel.get(delivery.unsettled);
+    if (messages) messages.push(delivery.message);
+    else byChannel.set(delivery.unsettled, [delivery.message]);
   }
   for (const [unsettled, messages] of byChannel) unsettled.ackAll(messages);
 }

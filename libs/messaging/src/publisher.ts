@@ -7,9 +7,11 @@ import type { MessagingLogger } from './logger.js';
 /** Publishes that may wait for their confirm at once; the next one is refused as `overloaded`. */
 export const UNCONFIRMED_MAX = 4_096;
 /** `publishAll` sends this many, waits for their confirms, then sends the next. */
-export const PUBLISH_ALL_SLICE = 512;
+const PUBLISH_ALL_SLICE = 512;
 /** A publish without a confirm for this long is unknown: the broker is paused, or gone without a word. */
-export const CONFIRM_TIMEOUT_MS = 15_000;
+const CONFIRM_TIMEOUT_MS = 15_000;
+/** The same once the broker has said that it takes nothing: its confirm may still be on the way, but whoever waits is told soon. */
+const BLOCKED_CONFIRM_TIMEOUT_MS = 2_000;
 const SWEEP_INTERVAL_MS = 1_000;
 
 export interface OutgoingMessage {
@@ -68,10 +70,6 @@ export class Publisher {
     );
     this.sweeper = setInterval(() => this.failOverdue(Date.now()), SWEEP_INTERVAL_MS);
     this.sweeper.unref();
-  }
-
-  get unconfirmedCount(): number {
-    return this.unconfirmed.size;
   }
 
   /** Resolves after the broker's confirm: the message is on disk, or no queue wanted it. Rejects with `PublishError`. */
@@ -177,11 +175,13 @@ export class Publisher {
   }
 
   private failOverdue(now: number): void {
+    const { isBlocked } = this.connection;
+    const timeoutMs = isBlocked ? BLOCKED_CONFIRM_TIMEOUT_MS : CONFIRM_TIMEOUT_MS;
     for (const waiting of this.unconfirmed) {
-      if (now - waiting.sentAt < CONFIRM_TIMEOUT_MS) return;
+      if (now - waiting.sentAt < timeoutMs) return;
 
-      const kind = this.connection.isBlocked ? 'blocked' : 'disconnected';
-      waiting.settle(new PublishError(kind, `no confirm within ${CONFIRM_TIMEOUT_MS} ms`, true));
+      const kind = isBlocked ? 'blocked' : 'disconnected';
+      waiting.settle(new PublishError(kind, `no confirm within ${timeoutMs} ms`, true));
     }
   }
 

@@ -2,6 +2,9 @@ import type { BrokerConnection } from './connection.js';
 import { KeptChannel } from './kept-channel.js';
 import type { MessagingLogger } from './logger.js';
 
+/** A blocked connection answers nothing: the broker does not read from it. */
+const ANSWER_TIMEOUT_MS = 2_000;
+
 export interface QueueCounts {
   /** Messages ready for delivery; those handed out and not acked are not among them. */
   ready: number;
@@ -23,7 +26,7 @@ export class QueueDepths {
     const asked = this.asking.get(queue);
     if (asked) return asked;
 
-    const answer = this.ask(queue).finally(() => this.asking.delete(queue));
+    const answer = inTime(this.ask(queue)).finally(() => this.asking.delete(queue));
     this.asking.set(queue, answer);
     return answer;
   }
@@ -41,4 +44,12 @@ export class QueueDepths {
       return undefined;
     }
   }
+}
+
+function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ANSWER_TIMEOUT_MS);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }

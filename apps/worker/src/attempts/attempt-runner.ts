@@ -70,10 +70,6 @@ export class AttemptRunner {
     this.settlements = new Settlements(options.store, options.database);
   }
 
-  get inFlightCount(): number {
-    return this.inFlight.size;
-  }
-
   /** Resolves when the batch is claimed; sending goes on by itself. Never rejects. */
   async take(channel: NotificationChannel, deliveries: readonly Delivery[]): Promise<void> {
     const taken: TakenAttempt[] = [];
