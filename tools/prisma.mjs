@@ -11,8 +11,8 @@ const MODELS = join(ROOT, 'prisma/models');
 const GENERATED = join(ROOT, 'libs/persistence/src/generated');
 const STAMP = join(GENERATED, '.models');
 // A schema has one provider: each gets a folder with its own datasource and a copy of the models.
-// Three levels deep, as `output` in datasource.prisma is written relative to the folder it is copied to.
 const SCHEMAS = join(ROOT, 'node_modules/.tocsin-prisma');
+const PRISMA = fileURLToPath(new URL('build/index.js', import.meta.resolve('prisma/package.json')));
 
 export const PROVIDERS = ['sqlite', 'postgresql'];
 
@@ -43,7 +43,7 @@ function generateFor(provider) {
   writeFileSync(join(schema, 'datasource.prisma'), datasource.replace(/output(\s*)=.*/, `output$1= "${output}"`));
   const { status, stdout, stderr, error } = spawnSync(
     process.execPath,
-    [join(ROOT, 'node_modules/prisma/build/index.js'), 'generate', '--schema', schema, '--no-hints'],
+    [PRISMA, 'generate', '--schema', schema, '--no-hints'],
     { cwd: ROOT, encoding: 'utf8', env: offline(process.env) },
   );
   if (error !== undefined) throw error;
@@ -63,7 +63,7 @@ function offline(environment) {
 function digest() {
   const hash = createHash('sha256').update(models());
   for (const provider of PROVIDERS) hash.update(readFileSync(join(ROOT, 'prisma', provider, 'datasource.prisma')));
-  return hash.update(readFileSync(join(ROOT, 'node_modules/prisma/package.json'))).digest('hex');
+  return hash.update(readFileSync(new URL(import.meta.resolve('prisma/package.json')))).digest('hex');
 }
 
 function fail(text) {

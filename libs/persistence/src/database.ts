@@ -1,3 +1,4 @@
+import { PrismaClientKnownRequestError } from '@prisma/client/runtime/client';
 import { jsonBatches, storableJson } from './batch-json.js';
 import type { Columns, Dialect, SqlParameter } from './dialect.js';
 import type { Prisma, PrismaClient } from './generated/sqlite/client.js';
@@ -113,7 +114,12 @@ export class Database {
 
 /** Deadlock (40P01) or serialization failure (40001): Prisma says P2034, or P2010 with the code in our own SQL. */
 function isWriteConflict(error: unknown): boolean {
-  const { code, meta } = error as { code?: string; meta?: unknown };
-  if (code === 'P2034') return true;
-  return code === 'P2010' && /40P01|40001|TransactionWriteConflict/.test(JSON.stringify(meta ?? {}));
+  if (!(error instanceof PrismaClientKnownRequestError)) return false;
+  if (error.code === 'P2034') return true;
+  return error.code === 'P2010' && /40P01|40001|TransactionWriteConflict/.test(JSON.stringify(error.meta ?? {}));
+}
+
+/** The database did not answer (P1xxx), or had no connection or no time to begin a transaction; nothing is said of what was asked. */
+export function isDatabaseAway(error: unknown): boolean {
+  return error instanceof PrismaClientKnownRequestError && /^(P1\d{3}|P2024|P2028|P2037)$/.test(error.code);
 }

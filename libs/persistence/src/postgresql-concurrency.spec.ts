@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startPostgresql } from '#testing';
+import { PrismaPg } from '@prisma/adapter-pg';
+import { startPostgresql, waitFor } from '#testing';
 import { aClaim, aNotification, anEnvelope, aSettlement, changes, NOW } from './builders.contract.js';
 import { openPersistence, type Persistence } from './open-persistence.js';
 
@@ -8,9 +9,10 @@ const postgresql = startPostgresql();
 (postgresql === undefined ? describe.skip : describe)('two processes on PostgreSQL', () => {
   let one: Persistence;
   let other: Persistence;
+  let databaseUrl: string;
 
   beforeAll(async () => {
-    const databaseUrl = await (await postgresql!).createDatabase();
+    databaseUrl = await (await postgresql!).createDatabase();
     // At once: one of them migrates, the other waits for it.
     [one, other] = (await Promise.all([1, 2].map(() => openPersistence({ databaseUrl, dataDirectory: '' })))) as [
       Persistence,
@@ -85,5 +87,29 @@ const postgresql = startPostgresql();
     const written = await Promise.all(results.map((_, index) => one.review.findNotification(`fence-${index}`)));
     expect(written.map((view) => (view === undefined ? 'superseded' : 'committed'))).toEqual(results);
     expect(await one.dispatcher.commit(first, changes())).toBe('superseded');
+  });
+
+  it('go on after their connections were cut', async () => {
+    await expect(other.ping()).resolves.toBeUndefined();
+    const cutter = await new PrismaPg({ connectionString: databaseUrl, max: 1 }).connect();
+    const cut =
+      'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()';
+    await cutter.queryRaw({ sql: cut, args: [], argTypes: [] });
+    await cutter.dispose();
+    const answers = () => other.worker.claim([aClaim('after-cut')], NOW).catch(() => undefined);
+    expect(await waitFor(answers, { timeoutMs: 5_000, what: 'a claim' })).toEqual([
+      { claim: 'granted', mayRepeat: false },
+    ]);
+  });
+
+  it('fail every call at once while the database is away', async () => {
+    await (await postgresql!).stop();
+    const calls = Array.from({ length: 50 }, (_, index) => one.worker.claim([aClaim(`away-${index}`)], NOW));
+    const results = await Promise.allSettled(calls);
+    expect(new Set(results.map(({ status }) => status))).toEqual(new Set(['rejected']));
+    await expect(one.ping()).rejects.toThrow();
+    const secret = databaseUrl.replace('postgres@', 'postgres:secret@');
+    const opened = openPersistence({ databaseUrl: secret, dataDirectory: '' });
+    await expect(opened).rejects.toThrow(`the database ${databaseUrl} cannot be used: connect ECONNREFUSED`);
   });
 });

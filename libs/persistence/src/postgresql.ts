@@ -3,7 +3,7 @@ import { Database } from './database.js';
 import { POSTGRESQL } from './dialect.js';
 import { PrismaClient } from './generated/postgresql/client.js';
 import type { PrismaClient as CommonClient } from './generated/sqlite/client.js';
-import { HISTORY_QUERY, type MigrationTarget, migrate } from './migrations.js';
+import { HISTORY_QUERY, MigrationError, type MigrationTarget, migrate } from './migrations.js';
 
 const CONNECTIONS_MAX = 8;
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -21,7 +21,14 @@ export async function openPostgresql(databaseUrl: string): Promise<Database> {
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS_MAX,
     keepAlive: true,
   });
-  await migratePostgresql(databaseUrl);
+  try {
+    await migratePostgresql(databaseUrl);
+  } catch (error) {
+    if (error instanceof MigrationError) throw error;
+    throw new Error(`the database ${withoutPassword(databaseUrl)} cannot be used: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
   // The two clients differ only in options that SQLite lacks, which we do not use.
   return new Database(new PrismaClient({ adapter }) as unknown as CommonClient, POSTGRESQL);
 }
@@ -71,4 +78,17 @@ export async function postgresqlMigrationTarget(
       }
     },
   };
+}
+
+function withoutPassword(databaseUrl: string): string {
+  if (!URL.canParse(databaseUrl)) return 'that DATABASE_URL names';
+  const url = new URL(databaseUrl);
+  url.password = '';
+  return url.href;
+}
+
+/** A host with several addresses fails with one error for all and no message of its own. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
 }

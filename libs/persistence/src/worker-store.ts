@@ -1,6 +1,6 @@
 import type { ClaimAnswer, Settlement, WorkerStore } from '#dispatch';
 import { claimAll, type TimedRequest } from './claim.js';
-import type { Database, Sql } from './database.js';
+import { type Database, isDatabaseAway, type Sql } from './database.js';
 import { settleAll } from './settle.js';
 import type { TimelineWriter } from './timeline.js';
 
@@ -72,9 +72,12 @@ class SharedCommits {
         from += claims.length;
       }
     } catch (error) {
-      if (calls.length === 1) return calls[0]!.onFailed(error);
       // The fault of one call is not that of the others.
-      for (const call of calls) await this.commit([call]);
+      const isShared = calls.length === 1 || isDatabaseAway(error);
+      for (const call of calls) {
+        if (isShared) call.onFailed(error);
+        else await this.commit([call]);
+      }
     }
   }
 
