@@ -22,7 +22,6 @@ class DispatcherLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
 }
 
 @Module({})
-// biome-ignore lint/complexity/noStaticOnlyClass: a dynamic module of Nest is a class with a static method
 export class DispatcherModule {
   static register(parts: Omit<DispatcherParts, 'targetKinds'>): DynamicModule {
     return {

@@ -113,7 +113,8 @@ export class Dispatcher {
     } catch (error) {
       await this.stepDown(error as Error, deliveries);
     }
-    this.heardAt = this.clock.now();
+    // Nothing is delivered while a full batch is at work; a turn of the clock alone says nothing about the broker.
+    if (deliveries.length > 0) this.heardAt = this.clock.now();
     this.schedule();
   }
 
