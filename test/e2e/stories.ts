@@ -109,7 +109,7 @@ route: { receiver: ops, groupBy: [alertname], groupWait: 0s, groupInterval: 1s }
       expect([prometheus.status, prometheus.text]).toEqual([200, '']);
       await dingtalk.waitUntil((all) => all.some(({ text }) => text.includes('FromPrometheus')), 20_000, 'v2 alert');
 
-      const timeline = await client.get<{ items: { kind: string }[] }>('/api/v1/alerts/cc6e49118c0ea32b/timeline');
+      const timeline = await client.get('/api/v1/alerts/cc6e49118c0ea32b/timeline', 'admin');
       expect(timeline.status).toBe(200);
       expect(JSON.stringify(timeline.json)).toContain('notified');
       expect(await service.stop()).toBe(0);

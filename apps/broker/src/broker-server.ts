@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { Broker, type Engine, openEngine, StaticUsers } from '#broker';
+import { Broker, type Engine, GUEST, openEngine, StaticUsers } from '#broker';
 import { type Logger, NestLogger } from '#telemetry';
 import { lockDataFolder } from './data-folder-lock.js';
 import type { BrokerStatus } from './management/broker-status.js';
@@ -14,6 +14,8 @@ export interface BrokerServerOptions {
   amqpPort: number;
   managementPort: number;
   dataDirectory: string;
+  /** The account of the service that started this broker, not limited to loopback. */
+  serviceAccount: { user: string; password: string } | undefined;
   logger: Logger;
   /** The log failed: nothing is confirmed any more, and only a new start reads what the disk really holds. */
   onFailed(error: Error): void;
@@ -43,7 +45,7 @@ export async function startBrokerServer(options: BrokerServerOptions): Promise<B
     undo.push(() => engine.close());
     engine.onFailed(options.onFailed);
 
-    const users = new StaticUsers();
+    const users = usersFor(options.serviceAccount);
     const broker = await listen(options, engine, users);
     undo.push(() => broker.close());
     const management = await serveManagement(options, statusOf(engine, broker, users));
@@ -53,6 +55,11 @@ export async function startBrokerServer(options: BrokerServerOptions): Promise<B
     await close();
     throw error;
   }
+}
+
+function usersFor(account: BrokerServerOptions['serviceAccount']): StaticUsers {
+  if (account === undefined) return new StaticUsers(GUEST);
+  return new StaticUsers({ ...GUEST, [account.user]: { password: account.password } });
 }
 
 async function listen(options: BrokerServerOptions, engine: Engine, users: StaticUsers): Promise<Broker> {

@@ -8,6 +8,12 @@ export class ServiceLink {
     return process.send === undefined ? undefined : new ServiceLink();
   }
 
+  /** `user:password` that the service made for itself at its start. */
+  get account(): { user: string; password: string } | undefined {
+    const [user, password] = process.env['BROKER_SERVICE_ACCOUNT']?.split(':') ?? [];
+    return user !== undefined && password !== undefined ? { user, password } : undefined;
+  }
+
   reportReady(amqpPort: number, managementPort: number): void {
     process.send?.({ report: 'ready', amqpPort, managementPort });
   }
