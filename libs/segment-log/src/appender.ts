@@ -155,7 +155,7 @@ export class Appender {
     block.words[(at + 20) >>> 2] = 0;
     block.doubles[(at + 24) >>> 3] = limit;
     this.contents.drops.add(queue, limit);
-    this.segments.speaksOfQueue(this.open, queue);
+    this.segments.speaksOfQueue(this.open, queue, limit);
     this.finish(DROPPED_BYTES, KIND.dropped, 0);
   }
 
@@ -223,8 +223,9 @@ export class Appender {
     const full = this.open;
     const footer = encodeFooter(this.contents, full.number, this.identity, full.size, full.seed);
     this.end += footer.length;
+    full.footerAt = full.size;
     this.buffer.add(full, footer, this.end);
-    full.state = 'sealed';
+    full.seal(this.segmentBytes);
     this.openSegment(full.number + 1);
   }
 

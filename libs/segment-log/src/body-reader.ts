@@ -35,6 +35,16 @@ interface Run {
   wanted: number[];
 }
 
+export interface BodyReaderParts {
+  files: FileLayer;
+  segmentFiles: SegmentFiles;
+  segments: Segments;
+  buffer: AppendBuffer;
+  /** The last read of a segment that is to go is done. */
+  onUnread(): void;
+  onDamaged(finding: Finding): void;
+}
+
 /**
  * Brings payloads back. Each is handed out in memory of its own (or a few kilobytes shared by neighbours), so that a message held
  * by a slow consumer does not hold what was read with it.
@@ -43,13 +53,7 @@ export class BodyReader {
   damagedReads = 0;
   private readonly spare: Buffer[] = [];
 
-  constructor(
-    private readonly files: FileLayer,
-    private readonly segmentFiles: SegmentFiles,
-    private readonly segments: Segments,
-    private readonly buffer: AppendBuffer,
-    private readonly onDamaged: (finding: Finding) => void,
-  ) {}
+  constructor(private readonly parts: BodyReaderParts) {}
 
   async read(positions: ArrayLike<Position>, sizes: ArrayLike<number>): Promise<(Buffer | undefined)[]> {
     const payloads = new Array<Buffer | undefined>(positions.length).fill(undefined);
@@ -66,12 +70,12 @@ export class BodyReader {
       const position = positions[index]!;
       const offset = offsetOf(position);
       const segment =
-        run?.segment.number === segmentOf(position) ? run.segment : this.segments.find(segmentOf(position));
+        run?.segment.number === segmentOf(position) ? run.segment : this.parts.segments.find(segmentOf(position));
       if (segment === undefined) {
         this.noteDamage(segmentOf(position), offset, sizes[index]!, 'its segment is gone');
         continue;
       }
-      const block = offset >= segment.written ? this.buffer.find(segment, offset) : undefined;
+      const block = offset >= segment.written ? this.parts.buffer.find(segment, offset) : undefined;
       if (block !== undefined) {
         payloads[index] = this.payloadAt(block.bytes, offset - block.start, segment, offset, sizes[index]!);
         continue;
@@ -99,9 +103,9 @@ export class BodyReader {
     const bytes = this.takeBuffer(to - from);
     let file: number | undefined;
     try {
-      file = await this.segmentFiles.acquire(segment);
+      file = await this.parts.segmentFiles.acquire(segment);
       const view = bytes.subarray(0, to - from);
-      const present = view.subarray(0, await readAt(this.files, file, view, from));
+      const present = view.subarray(0, await readAt(this.parts.files, file, view, from));
       for (const index of wanted) {
         const offset = offsetOf(positions[index]!);
         const length = this.lengthAt(present, offset - from, segment, offset);
@@ -116,15 +120,16 @@ export class BodyReader {
           this.noteDamage(segment.number, offsetOf(positions[index]!), sizes[index]!, message);
       }
     } finally {
-      if (file !== undefined) this.segmentFiles.release(segment.number);
+      if (file !== undefined) this.parts.segmentFiles.release(segment.number);
       segment.readers--;
+      if (segment.readers === 0 && segment.isToGo) this.parts.onUnread();
       if (bytes.length === READ_BYTES_MAX && this.spare.length < SPARE_BUFFERS_MAX) this.spare.push(bytes);
     }
   }
 
   private async readAlone(file: number, offset: number, length: number): Promise<Buffer> {
     const bytes = Buffer.allocUnsafe(length);
-    return bytes.subarray(0, await readAt(this.files, file, bytes, offset));
+    return bytes.subarray(0, await readAt(this.parts.files, file, bytes, offset));
   }
 
   /** A copy of the payload of the message record at `at`; undefined, and reported, when it does not hold. */
@@ -160,7 +165,13 @@ export class BodyReader {
 
   private noteDamage(segment: number, offset: number, bytes: number, says: string): void {
     this.damagedReads++;
-    this.onDamaged({ letter: 'R', file: segmentFileName(segment), offset, bytes, says: `message unreadable: ${says}` });
+    this.parts.onDamaged({
+      letter: 'R',
+      file: segmentFileName(segment),
+      offset,
+      bytes,
+      says: `message unreadable: ${says}`,
+    });
   }
 
   private takeBuffer(bytes: number): Buffer {

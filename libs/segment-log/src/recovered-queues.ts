@@ -1,6 +1,6 @@
 import type { SegmentContents } from './contents.js';
 import { positionOf } from './layout.js';
-import type { RecoveredQueue } from './types.js';
+import type { Position, RecoveredQueue } from './types.js';
 
 /** Bit 0 of a placement's flags as recovery hands them back: a marks record named it. */
 export const MARKED = 1;
@@ -11,14 +11,15 @@ export const MARKED = 1;
  * ascending is fastest.
  */
 export class RecoveredQueues {
+  /** Complete after `finish`. */
+  readonly stale: StaleCopy[] = [];
   private readonly queues = new Map<number, QueueGathering>();
+  private last: QueueGathering | undefined;
 
   add(segment: number, contents: SegmentContents): void {
     const { placements, acks, marks, drops } = contents;
-    let last = this.queueOf(-1);
-    const queueOf = (queue: number): QueueGathering => (last.queue === queue ? last : (last = this.queueOf(queue)));
     for (let row = 0; row < placements.count; row++) {
-      queueOf(placements.queues[row]!).add(
+      this.queueOf(placements.queues[row]!).add(
         placements.sequences[row]!,
         positionOf(segment, placements.offsets[row]!),
         placements.sizes[row]!,
@@ -26,16 +27,17 @@ export class RecoveredQueues {
         placements.flags[row]!,
       );
     }
-    for (let row = 0; row < acks.count; row++) queueOf(acks.queues[row]!).acked.add(acks.sequences[row]!);
-    for (let row = 0; row < marks.count; row++) queueOf(marks.queues[row]!).marked.add(marks.sequences[row]!);
+    for (let row = 0; row < acks.count; row++) this.queueOf(acks.queues[row]!).acked.add(acks.sequences[row]!);
+    for (let row = 0; row < marks.count; row++) this.queueOf(marks.queues[row]!).marked.add(marks.sequences[row]!);
     for (let row = 0; row < drops.count; row++) {
-      const dropped = queueOf(drops.queues[row]!);
+      const dropped = this.queueOf(drops.queues[row]!);
       dropped.deadBefore = Math.max(dropped.deadBefore, drops.befores[row]!);
     }
   }
 
   /** Frees the gathering as it goes. */
   finish(): RecoveredQueue[] {
+    this.last = undefined;
     const recovered: RecoveredQueue[] = [];
     for (const [number, gathering] of this.queues) {
       const queue = gathering.finish();
@@ -46,13 +48,22 @@ export class RecoveredQueues {
   }
 
   private queueOf(queue: number): QueueGathering {
+    if (this.last?.queue === queue) return this.last;
     let gathering = this.queues.get(queue);
     if (gathering === undefined) {
-      gathering = new QueueGathering(queue);
+      gathering = new QueueGathering(queue, this.stale);
       this.queues.set(queue, gathering);
     }
+    this.last = gathering;
     return gathering;
   }
+}
+
+/** An older copy of a live message that was moved: its file was about to go when the log ended. */
+export interface StaleCopy {
+  queue: number;
+  sequence: number;
+  position: Position;
 }
 
 class QueueGathering {
@@ -66,7 +77,10 @@ class QueueGathering {
   private expiresAt = new Float64Array(64);
   private flags = new Uint8Array(64);
 
-  constructor(readonly queue: number) {}
+  constructor(
+    readonly queue: number,
+    private readonly stale: StaleCopy[],
+  ) {}
 
   add(sequence: number, position: number, size: number, expiresAt: number, flags: number): void {
     if (this.count === this.sequences.length) this.grow();
@@ -118,7 +132,10 @@ class QueueGathering {
       if (acked[ack] === sequence || this.positions[row]! < this.deadBefore) continue;
       const previous = kept > 0 ? rows[kept - 1]! : -1;
       if (previous >= 0 && this.sequences[previous] === sequence) {
-        if (this.positions[row]! > this.positions[previous]!) rows[kept - 1] = row;
+        const isNewer = this.positions[row]! > this.positions[previous]!;
+        const older = isNewer ? previous : row;
+        this.stale.push({ queue: this.queue, sequence, position: this.positions[older]! });
+        if (isNewer) rows[kept - 1] = row;
       } else {
         rows[kept++] = row;
       }

@@ -93,7 +93,7 @@ export const REGION_TABLE: readonly RegionRow[] = [
   { letter: 'O', place: 'last',    bytes: 'any',   next: 'records', synced: 'no',  action: 'cut',  isFinding: true,  says: 'hole in what was not synced, cut with all behind it' },
 ];
 
-/** `R` is given while the log runs: a record damaged when it was read. */
+/** `R` and `S` are given while the log runs: a message that cannot be read; a segment that cannot be removed or rewritten. */
 export type RecoveryLetter =
   | 'A'
   | 'B'
@@ -110,7 +110,8 @@ export type RecoveryLetter =
   | 'M'
   | 'N'
   | 'O'
-  | 'R';
+  | 'R'
+  | 'S';
 
 export function segmentRow(found: SegmentCase): SegmentRow {
   return findRow(SEGMENT_TABLE, found, ['place', 'header', 'footer', 'identity']);

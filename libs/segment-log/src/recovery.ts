@@ -19,6 +19,7 @@ import {
   seedOf,
   segmentFileName,
   segmentNumber,
+  segmentOf,
   TRAILER_BYTES,
 } from './layout.js';
 import { RecordWindow } from './record-window.js';
@@ -74,7 +75,9 @@ interface Found {
 
 interface Kept {
   number: number;
+  /** With its footer; `footerAt` is 0 when it has none. */
   size: number;
+  footerAt: number;
   contents: SegmentContents;
   /** Nothing but definitions in it: read those, then it can go. */
   isEmpty: boolean;
@@ -116,6 +119,9 @@ class Recovery {
     const definitions = await this.replayDefinitions();
     const queues = this.queues.finish();
     for (const queue of queues) this.segments.revive(queue);
+    for (const { queue, sequence, position } of this.queues.stale) {
+      this.segments.find(segmentOf(position))?.noteStale(queue, sequence);
+    }
     this.report.segments = this.segments.count;
     this.report.queues = queues.length;
     this.report.definitions = definitions.size;
@@ -219,7 +225,7 @@ class Recovery {
     const action = this.decide(file, 'earlier', state);
     if (action === 'read-footer' && typeof footer !== 'string') {
       this.report.footersRead++;
-      this.keep({ number: file.number, size: file.size, contents: footer, isEmpty: false });
+      this.keep({ number: file.number, size: file.size, footerAt: file.footerAt!, contents: footer, isEmpty: false });
     } else if (action === 'scan-and-mend') {
       this.keep(await this.scanAndMend(file));
     } else {
@@ -257,8 +263,8 @@ class Recovery {
     return this.withFile(file.name, async (handle) => {
       const scan = await this.scan(file, handle);
       for (const region of scan.regions) this.judge(file, region, 'earlier', scan);
-      const size = await this.seal(file, handle, scan.contents, align8(file.size));
-      return { number: file.number, size, contents: scan.contents, isEmpty: false };
+      const sealed = await this.seal(file, handle, scan.contents, align8(file.size));
+      return { number: file.number, ...sealed, contents: scan.contents, isEmpty: false };
     });
   }
 
@@ -279,9 +285,12 @@ class Recovery {
       const end = cut?.from ?? file.size;
       if (end < RECORDS_AT) return { segment: undefined, isProof };
 
-      const isSealed = scan.isSealed && cut === undefined;
-      const size = isSealed ? end : await this.seal(file, handle, scan.contents, align8(end));
-      return { segment: { number: file.number, size, contents: scan.contents, isEmpty }, isProof };
+      // Sealed by a start that got no further than this.
+      const isSealed = scan.isSealed && cut === undefined && file.footerAt !== undefined;
+      const sealed = isSealed
+        ? { size: end, footerAt: file.footerAt! }
+        : await this.seal(file, handle, scan.contents, align8(end));
+      return { segment: { number: file.number, ...sealed, contents: scan.contents, isEmpty }, isProof };
     });
   }
 
@@ -312,24 +321,29 @@ class Recovery {
   }
 
   /** Writes a footer and trailer at `at`, the file's end. The start goes on without when the disk is full: a scan does as well. */
-  private async seal(file: Found, handle: number, contents: SegmentContents, at: number): Promise<number> {
+  private async seal(
+    file: Found,
+    handle: number,
+    contents: SegmentContents,
+    at: number,
+  ): Promise<{ size: number; footerAt: number }> {
     const footer = encodeFooter(contents, file.number, this.identity!, at, seedOf(this.identity!, file.number));
     try {
       await writeAt(this.files, handle, [footer], at);
       await syncData(this.files, handle);
-      return at + footer.length;
+      return { size: at + footer.length, footerAt: at };
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
       await this.files.truncate(handle, at);
       await this.files.fsync(handle);
-      return at;
+      return { size: at, footerAt: 0 };
     }
   }
 
-  private keep({ number, size, contents, isEmpty }: Kept): void {
+  private keep({ number, size, footerAt, contents, isEmpty }: Kept): void {
     if (!isEmpty) {
       const segment = new Segment(number, seedOf(this.identity!, number));
-      segment.state = 'sealed';
+      segment.footerAt = footerAt;
       segment.size = segment.written = segment.synced = size;
       this.segments.addRecovered(segment, contents);
       this.queues.add(number, contents);

@@ -5,6 +5,7 @@ import { BodyReader } from './body-reader.js';
 import { type FileLayer, nodeFiles } from './file-layer.js';
 import { GroupCommit } from './group-commit.js';
 import { segmentOf } from './layout.js';
+import { Reclaimer } from './reclaim.js';
 import { type Recovered, recover } from './recovery.js';
 import { SegmentFiles } from './segment-files.js';
 import type { Segments } from './segments.js';
@@ -36,7 +37,8 @@ export class SegmentLog {
   private readonly commit: GroupCommit;
   private readonly segmentFiles: SegmentFiles;
   private readonly reader: BodyReader;
-  private readonly damageListeners = new Set<(finding: Finding) => void>();
+  private readonly reclaimer: Reclaimer;
+  private readonly troubleListeners = new Set<(finding: Finding) => void>();
   private isClosed = false;
 
   /** Recovers what the directory holds and begins a new segment; resolves when that is durable. */
@@ -65,8 +67,10 @@ export class SegmentLog {
     this.segments = recovered.segments;
     this.segmentFiles = new SegmentFiles(files, options.directory);
     this.segmentFiles.prepare(recovered.nextSegment);
+    for (const segment of this.segments.all) segment.seal(segmentBytes);
     this.appender = new Appender(recovered, segmentBytes, (opened) => {
       this.segmentFiles.prepare(opened.number + 1);
+      this.reclaimer.wake();
     });
     this.commit = new GroupCommit(
       files,
@@ -74,10 +78,29 @@ export class SegmentLog {
       (segment, done) => this.segmentFiles.use(segment, done),
       () => this.appender.markEnd(),
     );
-    this.reader = new BodyReader(files, this.segmentFiles, this.segments, this.appender.buffer, (finding) => {
-      for (const listener of this.damageListeners) listener(finding);
+    this.reader = new BodyReader({
+      files,
+      segmentFiles: this.segmentFiles,
+      segments: this.segments,
+      buffer: this.appender.buffer,
+      onUnread: () => this.reclaimer.wake(),
+      onDamaged: (finding) => this.noteTrouble(finding),
     });
+    this.reclaimer = new Reclaimer({
+      files,
+      segmentFiles: this.segmentFiles,
+      segments: this.segments,
+      appender: this.appender,
+      reader: this.reader,
+      owner: options.owner,
+      segmentBytes,
+      durable: () => this.commit.durable,
+      synced: () => this.synced(),
+      onTrouble: (finding) => this.noteTrouble(finding),
+    });
+    this.commit.onDurable(() => this.reclaimer.noteDurable());
     this.appender.openSegment(recovered.nextSegment);
+    if (recovered.queues.length === 0) this.reclaimer.start();
   }
 
   /** What `define` was last told, by key; kept up to date. */
@@ -118,6 +141,7 @@ export class SegmentLog {
       throw new Error('recoveredQueues() can be called once: the log does not keep them');
     const queues = this.recovered;
     this.recovered = undefined;
+    this.reclaimer.start();
     return queues;
   }
 
@@ -136,7 +160,7 @@ export class SegmentLog {
   appendAcks(queue: number, sequences: readonly number[], positions: readonly Position[]): void {
     this.assertOpen();
     this.appender.acks(queue, sequences, positions);
-    for (const position of positions) this.segments.find(segmentOf(position))?.settle(queue);
+    for (const position of positions) this.settle(queue, position);
     this.noteAppended();
   }
 
@@ -160,6 +184,7 @@ export class SegmentLog {
     if (!this.segments.hold(queue)) return;
     this.appender.dropped(queue);
     for (const segment of this.segments.all) segment.drop(queue);
+    this.reclaimer.wake();
     this.noteAppended();
   }
 
@@ -177,10 +202,10 @@ export class SegmentLog {
     return this.commit.onFailed(listener);
   }
 
-  /** Told of records found damaged after the start. */
-  onDamaged(listener: (finding: Finding) => void): () => void {
-    this.damageListeners.add(listener);
-    return () => this.damageListeners.delete(listener);
+  /** Told of what goes wrong after the start without stopping the log: messages that cannot be read, files that cannot be removed. */
+  onTrouble(listener: (finding: Finding) => void): () => void {
+    this.troubleListeners.add(listener);
+    return () => this.troubleListeners.delete(listener);
   }
 
   /** Payloads of messages, also of those not yet written; `undefined` for one that is damaged. `sizes` are payload bytes. */
@@ -204,8 +229,8 @@ export class SegmentLog {
       livePlacements,
       syncs: this.commit.syncs,
       bytesWritten: this.commit.bytesWritten,
-      segmentsRemoved: 0,
-      segmentsRewritten: 0,
+      segmentsRemoved: this.reclaimer.removed,
+      segmentsRewritten: this.reclaimer.rewritten,
       damagedReads: this.reader.damagedReads,
     };
   }
@@ -214,6 +239,7 @@ export class SegmentLog {
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
+    await this.reclaimer.stop();
     await this.synced().catch(() => undefined); // `failed` tells
     this.appender.markLastEnd();
     await this.synced().catch(() => undefined);
@@ -237,6 +263,17 @@ export class SegmentLog {
       this.requestSync();
       settle();
     });
+  }
+
+  private settle(queue: number, position: Position): void {
+    const segment = this.segments.find(segmentOf(position));
+    if (segment === undefined) return; // damaged and given up by the owner
+    segment.settle(queue);
+    if (segment.hasJustEmptied) this.reclaimer.wake();
+  }
+
+  private noteTrouble(finding: Finding): void {
+    for (const listener of this.troubleListeners) listener(finding);
   }
 
   private noteAppended(): void {

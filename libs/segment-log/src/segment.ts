@@ -1,3 +1,9 @@
+/**
+ * A sealed segment is rewritten when what is needed of it is at most this share of a full segment. Higher gives disk back sooner
+ * and copies more: at a quarter, freeing three bytes costs copying one.
+ */
+export const REWRITE_RATIO = 0.25;
+
 /** Placements of one queue in one segment. */
 interface QueueCount {
   live: number;
@@ -8,7 +14,8 @@ interface QueueCount {
  * gone before it may go. See reclaim.ts for the rules.
  */
 export class Segment {
-  state: 'open' | 'sealed' | 'rewriting' | 'gone' = 'open';
+  /** `emptied`: all that is needed of it has been appended again. `stuck`: its file cannot be removed. */
+  state: 'open' | 'sealed' | 'rewriting' | 'emptied' | 'stuck' | 'gone' = 'open';
   /** Bytes appended, written and synced, from the file's beginning. */
   size = 0;
   written = 0;
@@ -27,8 +34,15 @@ export class Segment {
   goneAfter = 0;
   /** Reads under way; the file stays while there are any. */
   readers = 0;
-  /** Set when a closer look showed that a rewrite is not worth it before fewer placements are live than this. */
-  rewriteBelow = Number.POSITIVE_INFINITY;
+  /** Where its footer is; 0 when it has none. */
+  footerAt = 0;
+  /** A rewrite went through all of it. */
+  isCopied = false;
+  /** A rewrite is worth considering when fewer placements are live, or all are dead and fewer segments spoken of. */
+  private lookBelow = 0;
+  private speaksAtLook = 0;
+  /** Copies here that a crash left beside their newer ones; they look live to the owner. */
+  private stale: Set<string> | undefined;
   private readonly counts = new Map<number, QueueCount>();
   private lastQueue = -1;
   private lastCount: QueueCount = { live: 0 };
@@ -37,6 +51,49 @@ export class Segment {
     readonly number: number,
     readonly seed: number,
   ) {}
+
+  /** No more records: from now on it may be rewritten and go. */
+  seal(segmentBytes: number): void {
+    this.state = 'sealed';
+    // Live bytes are not counted, so take each placement for average; a closer look counts before anything is copied.
+    const share = (REWRITE_RATIO * segmentBytes) / this.size;
+    this.lookBelow = Math.floor(this.placements * share) + 1;
+  }
+
+  get isDead(): boolean {
+    return this.state === 'sealed' && this.live === 0;
+  }
+
+  get isToGo(): boolean {
+    return this.state === 'emptied' || this.isDead;
+  }
+
+  get isWorthALook(): boolean {
+    if (this.state !== 'sealed') return false;
+    if (this.live > 0) return this.live < this.lookBelow;
+    const isBound = this.speaksOf.size > 0 || this.marks > 0;
+    return isBound && (this.lookBelow > 0 || this.speaksOf.size < this.speaksAtLook);
+  }
+
+  /** The last settled placement made it worth a look. */
+  get hasJustEmptied(): boolean {
+    return this.state === 'sealed' && (this.live === 0 || this.live === this.lookBelow - 1);
+  }
+
+  /** A look showed that more is needed of it than a rewrite is worth. */
+  lookAgainLater(): void {
+    this.lookBelow = this.live === 0 ? 0 : Math.max(1, Math.floor(this.live / 2));
+    this.speaksAtLook = this.speaksOf.size;
+  }
+
+  noteStale(queue: number, sequence: number): void {
+    this.stale ??= new Set();
+    this.stale.add(`${queue}/${sequence}`);
+  }
+
+  isStale(queue: number, sequence: number): boolean {
+    return this.stale?.has(`${queue}/${sequence}`) ?? false;
+  }
 
   place(queue: number): void {
     this.placements++;

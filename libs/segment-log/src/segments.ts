@@ -1,7 +1,7 @@
 import type { SegmentContents } from './contents.js';
 import { positionOf, segmentOf } from './layout.js';
 import type { Segment } from './segment.js';
-import type { RecoveredQueue } from './types.js';
+import type { Position, RecoveredQueue } from './types.js';
 
 /** All segments whose files exist, by number; keeps count of what lives in them and of which speaks of which. */
 export class Segments {
@@ -45,8 +45,9 @@ export class Segments {
   }
 
   /** Notes that `segment` holds the drop of a queue. */
-  speaksOfQueue(segment: Segment, queue: number): void {
-    for (const other of this.all) if (other !== segment && other.holds(queue)) segment.speaksOf.add(other.number);
+  speaksOfQueue(segment: Segment, queue: number, before: Position): void {
+    for (const other of this.all)
+      if (other !== segment && mayHit(other, queue, before)) segment.speaksOf.add(other.number);
   }
 
   /** Whether any file holds placements of the queue, live or dead. */
@@ -73,7 +74,7 @@ export class Segments {
       if (source !== 0 && this.byNumber.has(source)) segment.sources.add(source);
     }
     for (let row = 0; row < acks.count; row++) this.speaksOf(segment, acks.targets[row]!);
-    for (let row = 0; row < drops.count; row++) this.speaksOfQueue(segment, drops.queues[row]!);
+    for (let row = 0; row < drops.count; row++) this.speaksOfQueue(segment, drops.queues[row]!, drops.befores[row]!);
   }
 
   revive({ queue, count, positions }: RecoveredQueue): void {
@@ -91,4 +92,9 @@ export class Segments {
       segment?.revive(queue);
     }
   }
+}
+
+/** Whether a drop of the queue that reaches to `before` has placements in this segment to keep dead. */
+export function mayHit(segment: Segment, queue: number, before: Position): boolean {
+  return segment.number <= segmentOf(before) && segment.holds(queue);
 }
