@@ -34,7 +34,8 @@ export async function createApi(parts: ApiParts): Promise<RunningApi> {
   const app = await buildApi(parts);
   const { host, httpPort } = parts.settings;
   try {
-    await app.listen(httpPort, host);
+    // Not Nest's listen, which logs the failure before we can say it in one sentence.
+    await app.getHttpAdapter().getInstance().listen({ port: httpPort, host });
   } catch (error) {
     await app.close();
     throw toListenError(error as NodeJS.ErrnoException, host, httpPort);

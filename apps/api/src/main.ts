@@ -44,7 +44,7 @@ async function main(): Promise<void> {
     process.stderr.write(`${error.message}\n`);
     void stop(1);
   });
-  process.stdout.write(`tocsin ready api ${api.url}\n`);
+  process.stdout.write(`tocsin ready api http=${api.url}\n`);
 }
 
 function brokerUrlOf({ brokerUrl, host, amqpPort }: Settings): string {

@@ -16,7 +16,6 @@ interface Variable<Value> {
 }
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Every environment variable of every process. The README's table is made from this one. An empty variable counts as unset. */
 const VARIABLES = {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type DeadLetter, isSealed } from '#dispatch';
 import { Allow } from '../access/access.js';
 import { API_PARTS, type ApiParts } from '../api-parts.js';
-import { invalidRequest, Problem } from '../problem/problem.js';
+import { invalidQuery, Problem } from '../problem/problem.js';
 import { BulkReplay } from './bulk-replay.js';
 import { isRaw, Replay } from './replay.js';
 
@@ -105,7 +105,7 @@ export class DeadLettersController {
 
 /** The store alone can read its cursors. */
 function badCursor(error: unknown): never {
-  if (error instanceof RangeError) throw invalidRequest([{ index: 0, field: 'cursor', message: error.message }]);
+  if (error instanceof RangeError) throw invalidQuery([{ field: 'cursor', message: error.message }]);
   throw error;
 }
 
@@ -117,7 +117,7 @@ function askerOf(request: FastifyRequest): string {
 function parse<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
-  throw invalidRequest(parsed.error.issues.map(({ path, message }) => ({ index: 0, field: path.join('.'), message })));
+  throw invalidQuery(parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message })));
 }
 
 function toAnswer(letter: DeadLetter) {

@@ -6,6 +6,9 @@ export interface FieldProblem {
   message: string;
 }
 
+/** One wrong field of a query or of an operator's request. */
+export type QueryProblem = Omit<FieldProblem, 'index'>;
+
 /** Field problems listed in one answer; the total is told beside them. */
 const ERRORS_SHOWN_MAX = 100;
 
@@ -35,7 +38,7 @@ export type ProblemKind = keyof typeof PROBLEMS;
 
 export interface ProblemDetails {
   detail: string;
-  errors?: readonly FieldProblem[];
+  errors?: readonly (FieldProblem | QueryProblem)[];
   /** Seconds. */
   retryAfter?: number;
   headers?: Record<string, string>;
@@ -85,5 +88,11 @@ export function invalidRequest(errors: readonly FieldProblem[]): Problem {
   const detail = first
     ? `item ${first.index}: ${first.field === '' ? '' : `${first.field} `}${first.message}${errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''}; nothing was stored`
     : 'the request is not valid; nothing was stored';
+  return new Problem('invalid-request', { detail, errors });
+}
+
+/** A 400 for a request that posts no items. */
+export function invalidQuery(errors: readonly QueryProblem[]): Problem {
+  const detail = errors.map(({ field, message }) => `${field} ${message}`.trim()).join('; ');
   return new Problem('invalid-request', { detail, errors });
 }
