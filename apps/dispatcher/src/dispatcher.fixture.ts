@@ -129,6 +129,8 @@ export class FakeDatabase {
   readonly digested: DispatchChanges['digested'] = [];
   readonly forgetCalls: number[] = [];
   waiting: WaitingTarget[] = [];
+  /** An alert whose label `a` has this value breaks its transaction. */
+  refusedLabel: string | undefined;
   /** Thrown by every statement while set. */
   failure: Error | undefined;
 
@@ -160,6 +162,8 @@ export class FakeDatabase {
 
   private commit(epoch: number, changes: DispatchChanges): 'committed' | 'superseded' {
     if (epoch !== this.epoch) return 'superseded';
+    if (changes.alerts.some(({ labels }) => labels['a'] === this.refusedLabel))
+      throw new Error('invalid byte sequence');
 
     for (const alert of changes.alerts) this.alerts.set(alert.fingerprint, alert);
     for (const group of changes.groups) this.groups.set(group.key, group);

@@ -192,6 +192,18 @@ describe('dispatcher', () => {
     expect(machine.database.alerts.size).toBe(Array.isArray(body) ? 1 : 0);
   });
 
+  it('finds the one message that the database refuses, keeps it as a dead letter, and takes the others', async () => {
+    const machine = new Machine();
+    machine.database.refusedLabel = 'bad';
+    machine.start();
+    for (const a of ['1', 'bad', '2']) machine.broker.post(anAlert(a, a));
+    await machine.advance(60 * SECOND);
+    expect(new Set(toldBy(machine)['email:ops'])).toEqual(new Set(['1', '2']));
+    expect(machine.broker.unsettled).toBe(0);
+    expect(machine.broker.dead.map(({ body }) => JSON.parse(String(body)).labels.a)).toEqual(['bad']);
+    expect(machine.broker.dead[0]?.headers?.['detail']).toBe('cannot be stored: invalid byte sequence');
+  });
+
   it('lets go what waits, and digests what no window can carry, through the outbox', async () => {
     const machine = new Machine();
     machine.start();

@@ -1,10 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Dispatch, type DispatchOptions } from '#dispatch';
-import { ALERT_KEY, type Delivery, DISPATCH_QUEUE, EXCHANGES, MESSAGE_TYPES, type Subscription } from '#messaging';
+import {
+  ALERT_KEY,
+  type Delivery,
+  DISPATCH_QUEUE,
+  EXCHANGES,
+  MESSAGE_TYPES,
+  PublishError,
+  type Subscription,
+} from '#messaging';
 import { type Clock, type DispatcherParts, SYSTEM_CLOCK } from './dispatcher-parts.js';
+import { publishUnreadable } from './outbox.js';
 import { readDispatchOptions } from './receivers.js';
 import { Reign, SupersededError } from './reign.js';
+import { Suspects } from './suspects.js';
 
 /** Deliveries taken in one turn, and how long the first waits for company. */
 const BATCH_MAX = 500;
@@ -49,7 +59,9 @@ export class Dispatcher {
   private turns: Promise<void> = Promise.resolve();
   private turnsUnderWay = 0;
   private heardAt = 0;
+  /** Since the last batch that went through. */
   private failures = 0;
+  private readonly suspects = new Suspects();
   private tickUnderWay = false;
   private cancelTick = () => {};
   private cancelDue = () => {};
@@ -96,10 +108,14 @@ export class Dispatcher {
 
   /* ---- turns ---- */
 
-  /** A delivery, if only a tick, says that this process is the active one. */
+  /** A delivery, if only a tick, says that this process is the active one. After a failure they are taken one by one, to find one that is to blame. */
   private async take(deliveries: Delivery[]): Promise<void> {
     this.heardAt = this.clock.now();
-    for (const slice of inSlices(deliveries)) await this.inTurn(() => this.takeTurn(slice));
+    const before = this.failures;
+    for (const slice of this.failures > 0 ? deliveries.map((delivery) => [delivery]) : inSlices(deliveries)) {
+      await this.inTurn(() => this.takeTurn(slice));
+    }
+    if (this.failures === before) this.failures = 0;
   }
 
   private async takeTurn(deliveries: readonly Delivery[]): Promise<void> {
@@ -108,14 +124,38 @@ export class Dispatcher {
 
     try {
       const reign = state.at === 'active' ? state.reign : await this.begin();
-      await within(TURN_MS_MAX, this.clock, reign.turn(deliveries), 'a turn');
-      this.failures = 0;
+      const isCareful = this.failures > 0 && deliveries.length > 0;
+      // What the clock asks for comes first and alone: its failure is not the delivery's.
+      if (isCareful) await this.run(reign, []);
+      await (isCareful ? this.tryAlone(reign, deliveries[0] as Delivery) : this.run(reign, deliveries));
     } catch (error) {
       await this.stepDown(error as Error, deliveries);
     }
     // Nothing is delivered while a full batch is at work; a turn of the clock alone says nothing about the broker.
     if (deliveries.length > 0) this.heardAt = this.clock.now();
     this.schedule();
+  }
+
+  private run(reign: Reign, deliveries: readonly Delivery[]): Promise<void> {
+    return within(TURN_MS_MAX, this.clock, reign.turn(deliveries), 'a turn');
+  }
+
+  private async tryAlone(reign: Reign, delivery: Delivery): Promise<void> {
+    try {
+      await this.run(reign, [delivery]);
+      this.suspects.passed(delivery);
+    } catch (error) {
+      const isItsOwn = !(error instanceof SupersededError || error instanceof PublishError);
+      if (isItsOwn && this.suspects.failed(delivery)) await this.putAside(delivery, error as Error);
+      throw error;
+    }
+  }
+
+  private async putAside(delivery: Delivery, error: Error): Promise<void> {
+    this.parts.logger.error({ error: error.message }, 'a message that cannot be stored is kept as a dead letter');
+    const unreadable = { body: delivery.body, detail: `cannot be stored: ${error.message}` };
+    await publishUnreadable([unreadable], this.clock.now(), DISPATCH_QUEUE, this.parts.messaging);
+    delivery.ack();
   }
 
   private async begin(): Promise<Reign> {
