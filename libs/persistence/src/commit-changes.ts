@@ -78,12 +78,15 @@ async function createNotifications(sql: Sql, notifications: readonly NewNotifica
   return created;
 }
 
+/** One expression, so that SQLite looks up the few by id; with two plain conditions it walks through all who wait. */
+const STILL_WAITS = "case when notifications.via is null then notifications.status end = 'waiting'";
+
 /** `waiting_since` stays: whoever has to wait again keeps its place. */
 async function release(sql: Sql, ids: readonly string[]): Promise<Set<string>> {
   const released = await sql.forIds<{ id: string }>(
     ids,
-    (r) => `update notifications set status = 'queued', waiting_until = 0
-      where id in (select r.id from ${r}) and status = 'waiting' and via is null returning id`,
+    (r) => `update notifications set status = 'queued', waiting_until = 0 from ${r} where notifications.id = r.id
+      and ${STILL_WAITS} returning notifications.id`,
   );
   return new Set(released.map(({ id }) => id));
 }
@@ -94,7 +97,7 @@ async function digest(sql: Sql, digested: DispatchChanges['digested']): Promise<
     { id: 'text', digest_id: 'text' },
     rows,
     (r) => `update notifications set via = r.digest_id from ${r}
-      where notifications.id = r.id and notifications.status = 'waiting' and notifications.via is null returning notifications.id`,
+      where notifications.id = r.id and ${STILL_WAITS} returning notifications.id`,
   );
 }
 

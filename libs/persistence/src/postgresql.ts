@@ -89,6 +89,6 @@ function withoutPassword(databaseUrl: string): string {
 
 /** A host with several addresses fails with one error for all and no message of its own. */
 function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
-  return error instanceof Error ? error.message : String(error);
+  const { errors, message } = error as { errors?: unknown[]; message?: string };
+  return errors === undefined ? (message ?? String(error)) : errors.map(reasonOf).join('; ');
 }

@@ -53,13 +53,14 @@ async function findNotification({ models }: Sql, id: string): Promise<Notificati
 /** Its own entries and those of the notifications that tell it: the newest `limit`, in order. */
 async function alertTimeline(sql: Sql, fingerprint: string, limit: number): Promise<TimelineEntry[]> {
   const rows = await sql.query<TimelineRow>(
-    // Two halves, each by its index: one condition with `or` may be read as a walk through the whole timeline.
+    // Two halves, each by its index: one condition with `or` may be read as a walk through the whole timeline, and a plain
+    // `is null` in the second as one through all entries without a fingerprint.
     `select at, fingerprint, notification_id, kind, detail from (
       select * from (select * from timeline where fingerprint = $1 order by sequence desc limit $2) as own
       union all
       select * from (
         select t.* from notification_alerts a join timeline t on t.notification_id = a.notification_id
-          where a.fingerprint = $1 and t.fingerprint is null order by t.sequence desc limit $2) as told
+          where a.fingerprint = $1 and coalesce(t.fingerprint, '') = '' order by t.sequence desc limit $2) as told
       ) as entries order by sequence desc, writer desc limit $2`,
     storableText(fingerprint),
     limit,

@@ -150,24 +150,41 @@ function reasonOf(outcome: Settlement['outcome']): string | undefined {
  * makes them sent after all.
  */
 async function settleMembers(sql: Sql, timeline: TimelineWriter, settled: readonly Settlement[]): Promise<void> {
-  const digests = settled.map(statusRow).filter(({ status }) => isFinal(status));
-  const ats = new Map(digests.map(({ id, at }) => [id, at]));
-  const members = await sql.forRows<{ id: string; via: string; status: string }>(
+  const digests = new Map(settled.map((settlement) => [settlement.id, statusRow(settlement)]));
+  // Found by `via` alone: most notifications cover nobody, and only that index is narrow.
+  const covered = await sql.forIds<MemberRow>(
+    digests.keys(),
+    (r) => `select id, via, status, reason from notifications where via in (select r.id from ${r})`,
+  );
+  const members = covered.flatMap((member) => {
+    const { status, reason, finished_at, at } = digests.get(member.via)!;
+    if (!isFinal(status) || !isTold(member, status)) return [];
+    return [
+      { id: member.id, via: member.via, at, status, reason: status === 'dead' ? 'digest-dead' : reason, finished_at },
+    ];
+  });
+  await sql.forRows(
     { id: 'text', status: 'text', reason: 'text', finished_at: 'bigint' },
-    digests.map(({ status, reason, ...rest }) => ({
-      ...rest,
-      status,
-      reason: status === 'dead' ? 'digest-dead' : reason,
-    })),
+    members,
     (r) => `update notifications set status = r.status, reason = r.reason, finished_at = r.finished_at
-      from ${r} where notifications.via = r.id and (notifications.status = 'waiting'
-        or (notifications.status = 'dead' and notifications.reason = 'digest-dead' and r.status = 'sent'))
-      returning notifications.id, notifications.via, notifications.status`,
+      from ${r} where notifications.id = r.id returning notifications.id`,
   );
   await timeline.append(
     sql,
-    members.map(({ id, via, status }) => ({ at: ats.get(via)!, notificationId: id, kind: status, detail: { via } })),
+    members.map(({ id, via, at, status }) => ({ at, notificationId: id, kind: status, detail: { via } })),
   );
+}
+
+interface MemberRow {
+  id: string;
+  via: string;
+  status: string;
+  reason: string | null;
+}
+
+function isTold(member: MemberRow, digestStatus: NotificationStatus): boolean {
+  if (member.status === 'waiting') return true;
+  return member.status === 'dead' && member.reason === 'digest-dead' && digestStatus === 'sent';
 }
 
 function entryOf(settlement: Settlement): TimelineEntry {

@@ -54,21 +54,19 @@ export class WaitingRoom {
   }
 
   private async waiting(keys: readonly string[], perTargetMax: number): Promise<Map<string, WaitingEntry[]>> {
-    // Places are counted on the index; only the chosen rows are read.
-    const rows = await this.sql.query<WaitingRow>(
-      `select n.id, n.channel, n.target_key, n.severity, n.waiting_since, n.waiting_until, n.next_attempt, n.budgets, n.envelope
-        from notifications n join (
-          select id, target_key, row_number() over (partition by target_key order by severity, waiting_since, id) as place
-            from notifications where ${IS_WAITING} and target_key in (select r.id from ${this.sql.dialect.rows({ id: 'text' })})
-        ) as places on places.id = n.id where places.place <= $2 order by n.target_key, places.place`,
-      JSON.stringify(keys.map((id) => ({ id }))),
-      perTargetMax,
-    );
     const byTarget = new Map<string, WaitingEntry[]>();
-    for (const row of rows) {
-      const entries = byTarget.get(row.target_key) ?? [];
-      entries.push({ notification: waitingOf(row), budgets: JSON.parse(row.budgets) });
-      byTarget.set(row.target_key, entries);
+    // One statement each: its limit is kept by walking the index, where one statement for all would count through everybody.
+    for (const targetKey of keys) {
+      const rows = await this.sql.query<WaitingRow>(
+        `select id, channel, target_key, severity, waiting_since, waiting_until, next_attempt, budgets, envelope
+          from notifications where ${IS_WAITING} and target_key = $1 order by severity, waiting_since limit $2`,
+        targetKey,
+        perTargetMax,
+      );
+      byTarget.set(
+        targetKey,
+        rows.map((row) => ({ notification: waitingOf(row), budgets: JSON.parse(row.budgets) })),
+      );
     }
     return byTarget;
   }
