@@ -175,9 +175,13 @@ export class Dispatcher {
   /** One turn at a time, in order: deliveries, the clock and a loss never overlap. */
   private inTurn(step: () => Promise<void>): Promise<void> {
     this.turnsUnderWay += 1;
-    this.turns = this.turns.then(step).finally(() => {
-      this.turnsUnderWay -= 1;
-    });
+    this.turns = this.turns
+      .then(step)
+      // Steps handle what they expect; a bug in one must not stop those that follow.
+      .catch((error: Error) => this.parts.logger.error({ error: error.stack }, 'a turn failed unexpectedly'))
+      .finally(() => {
+        this.turnsUnderWay -= 1;
+      });
     return this.turns;
   }
 
