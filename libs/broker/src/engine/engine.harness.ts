@@ -110,7 +110,7 @@ export class EngineUnderTest {
   }
 
   static async open(options: Partial<EngineOptions> = {}): Promise<EngineUnderTest> {
-    const directory = await mkdtemp(join(tmpdir(), 'engine-'));
+    const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'engine-')));
     const engine = new EngineUnderTest(directory, options);
     await engine.#open();
     return engine;
@@ -127,6 +127,11 @@ export class EngineUnderTest {
   async reopen(): Promise<void> {
     await this.#engine.close();
     await this.#open();
+  }
+
+  /** Closes and leaves the directory. */
+  closeKeeping(): Promise<void> {
+    return this.#engine.close();
   }
 
   async close(): Promise<void> {

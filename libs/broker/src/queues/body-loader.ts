@@ -89,6 +89,7 @@ export class BodyLoader {
       }
       this.host.memory.hold(message);
       level.setMessage(ordinal, message);
+      level.correctBodyBytes(ordinal, message.body.length);
     });
     return damaged;
   }

@@ -209,11 +209,20 @@ export class QueueIndex {
     return this.#bodyBytes[ordinal & this.#mask]!;
   }
 
+  /** The body has been read: its size was only estimated until now. */
+  correctBodyBytes(ordinal: number, bytes: number): void {
+    const slot = ordinal & this.#mask;
+    const change = bytes - this.#bodyBytes[slot]!;
+    this.#bodyBytes[slot] = bytes;
+    if (this.#states[slot] === READY) this.#readyBytes += change;
+    else this.#heldBytes += change;
+  }
+
   expiresAt(ordinal: number): number {
     return this.#expiresAt === undefined ? 0 : this.#expiresAt[ordinal & this.#mask]!;
   }
 
-  /** Whether any entry since the last time the ring was empty had an expiry. */
+  /** Whether an entry may have an expiry. */
   get hasExpiries(): boolean {
     return this.#expiresAt !== undefined;
   }

@@ -320,32 +320,36 @@ export class Queue implements Destination, SettlementQueue {
     if (this.#isDelivering) return;
     this.#isDelivering = true;
     const acks = new Acks();
-    for (let deliveries = 0; ; deliveries++) {
-      if (deliveries === DELIVERIES_PER_RUN_MAX) {
-        this.schedule();
-        break;
-      }
+    try {
+      this.#deliverTo(acks);
+    } finally {
+      this.#isDelivering = false;
+      acks.appendTo(this.host, this.number);
+    }
+  }
+
+  #deliverTo(acks: Acks): void {
+    for (let deliveries = 0; deliveries < DELIVERIES_PER_RUN_MAX; deliveries++) {
       const level = this.#headLevel();
-      if (level === undefined) break;
+      if (level === undefined) return;
       const ordinal = level.nextReady();
       // Against the time this run was asked for: what expires at once may still be taken by a consumer that has room now.
       const isExpired = level.expiresAt(ordinal) !== 0 && level.expiresAt(ordinal) < this.#scheduledAt;
       if (isExpired) {
-        if (this.#burial.count >= BURIALS_WAITING_MAX) break;
-        this.#expire(level, ordinal, acks);
+        if (this.#burial.count >= BURIALS_WAITING_MAX) return;
+        this.#removeReady(level, ordinal, 'expired', acks);
         continue;
       }
       const message = level.messageAt(ordinal);
       if (message === undefined) {
         if (this.#consumers.hasRoom) this.#loader.loadReady(level, ordinal);
-        break;
+        return;
       }
       const consumer = this.#consumers.takeTurn();
-      if (consumer === undefined) break;
+      if (consumer === undefined) return;
       this.#handTo(consumer, level, ordinal, message, acks);
     }
-    acks.appendTo(this.host, this.number);
-    this.#isDelivering = false;
+    this.schedule();
   }
 
   #handTo(consumer: Consumer, level: QueueIndex, ordinal: number, message: Message, acks: Acks): void {
@@ -431,14 +435,10 @@ export class Queue implements Destination, SettlementQueue {
       for (let ordinal = level.nextReady(); ordinal !== -1; ordinal = level.nextReady()) {
         const expiresAt = level.expiresAt(ordinal);
         if (expiresAt === 0 || expiresAt > now || this.#burial.count >= BURIALS_WAITING_MAX) break;
-        this.#expire(level, ordinal, acks);
+        this.#removeReady(level, ordinal, 'expired', acks);
       }
     }
     acks.appendTo(this.host, this.number);
-  }
-
-  #expire(level: QueueIndex, ordinal: number, acks: Acks): void {
-    this.#removeReady(level, ordinal, 'expired', acks);
   }
 
   #dropOverflow(): void {

@@ -1,0 +1,65 @@
+// Publishes, acknowledges and rejects until it is killed: `node kill-child.mjs <directory>`. A line on stdout says what was on disk before:
+// `stored <n>` a message, `settled <n>` its acknowledgement. Every fifth message is rejected instead and goes to the queue `dead`.
+import { register } from 'node:module';
+
+register('./typescript-hooks.mjs', import.meta.url);
+const { openEngine } = await import('../engine.ts');
+const { Message } = await import('../message.ts');
+const { encodeProperties, tableOf } = await import('../../../amqp-codec/src/index.ts');
+
+const engine = await openEngine({ directory: process.argv[2], segmentBytes: 64 * 1024, messageMemoryBytes: 20_000 });
+const host = engine.virtualHost('/');
+const owner = {};
+declare('dead', {});
+declare('work', { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'dead' });
+
+const properties = encodeProperties({ deliveryMode: 2 });
+/** Messages published and not yet settled, on purpose more than fit into memory. */
+const BACKLOG = 100;
+const waiting = [];
+host.consume(
+  'work',
+  { tag: 'kill', noAck: false, exclusive: false, priority: 0, hasRoom: () => true, deliver, cancelledByServer() {} },
+  owner,
+);
+
+for (let number = Number(process.argv[3]); ; number++) {
+  host.publish(new Message('', 'work', properties, Buffer.from(String(number).padEnd(1000))));
+  await onDisk();
+  process.stdout.write(`stored ${number}\n`);
+  if (waiting.length > BACKLOG) await settle(waiting.shift());
+}
+
+function deliver(queue, sequence, message) {
+  waiting.push({ queue, sequence, number: Number(message.body.toString()) });
+}
+
+async function settle({ queue, sequence, number }) {
+  if (number % 5 === 0) {
+    queue.reject([sequence]);
+    return;
+  }
+  queue.acknowledge([sequence]);
+  await onDisk();
+  process.stdout.write(`settled ${number}\n`);
+}
+
+function declare(name, queueArguments) {
+  host.declareQueue(
+    { name, passive: false, durable: true, exclusive: false, autoDelete: false, arguments: tableOf(queueArguments) },
+    owner,
+  );
+}
+
+function onDisk() {
+  const { durability } = engine;
+  const target = durability.appended;
+  return new Promise((resolve) => {
+    const stop = durability.onDurable(() => {
+      if (durability.durable < target) return;
+      stop();
+      resolve();
+    });
+    durability.requestSync();
+  });
+}

@@ -1,0 +1,73 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { EngineUnderTest } from './engine.harness.js';
+
+const CHILD = fileURLToPath(new URL('./kill-child.mjs', import.meta.url));
+const ROUNDS = 4;
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'engine-killed-'));
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+describe('an engine killed with SIGKILL', () => {
+  it('has lost nothing that was on disk, and brings nothing back that was settled there', async () => {
+    const stored = new Set<number>();
+    const settled = new Set<number>();
+    for (let round = 1; round <= ROUNDS; round++) {
+      for (const line of await linesUntilKilled(round * 150, round * 10_000)) {
+        const [what, number] = line.split(' ') as [string, string];
+        (what === 'stored' ? stored : settled).add(Number(number));
+      }
+
+      const engine = await EngineUnderTest.open({ directory });
+      const found = [...(await engine.drain('work')), ...(await engine.drain('dead'))].map(Number);
+      expect(engine.reports).toEqual([]);
+      expect([...stored].filter((number) => !settled.has(number) && !found.includes(number))).toEqual([]);
+      expect(found.filter((number) => settled.has(number))).toEqual([]);
+      await engine.closeKeeping();
+      stored.clear();
+      settled.clear();
+    }
+  });
+});
+
+describe('the files of a running engine', () => {
+  it('hold a beginning of what was published, and all that was synced', async () => {
+    const engine = await EngineUnderTest.open();
+    engine.queue('q');
+    for (let number = 0; number < 100; number++) engine.publish('', 'q', String(number));
+    await engine.synced();
+    for (let number = 100; number < 200; number++) engine.publish('', 'q', String(number));
+    await cp(engine.directory, directory, { recursive: true });
+    await engine.close();
+
+    const copy = await EngineUnderTest.open({ directory });
+    const bodies = await copy.drain('q');
+    expect(bodies.length).toBeGreaterThanOrEqual(100);
+    expect(bodies).toEqual(bodies.map((_, index) => String(index)));
+    await copy.closeKeeping();
+  });
+});
+
+/** Every whole line the child wrote before it was killed, some time after the `enough`-th. */
+async function linesUntilKilled(enough: number, firstNumber: number): Promise<string[]> {
+  const child = spawn(process.execPath, ['--no-warnings', CHILD, directory, String(firstNumber)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines: string[] = [];
+  const reader = createInterface({ input: child.stdout }).on('line', (line) => {
+    lines.push(line);
+    if (lines.length === enough) child.kill('SIGKILL');
+  });
+  await once(reader, 'close');
+  expect(lines.length).toBeGreaterThanOrEqual(enough);
+  return lines;
+}
