@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
+import { listenError } from '#config';
 import { NestLogger } from '#telemetry';
 import { authenticate } from './access/authentication.js';
 import { Credentials } from './access/credentials.js';
@@ -24,12 +25,7 @@ export interface RunningApi {
   close(): Promise<void>;
 }
 
-/** Listening failed; the message is one sentence with what to do. */
-export class ListenError extends Error {
-  override readonly name = 'ListenError';
-}
-
-/** Builds the api and listens on `settings.host:httpPort`. @throws ListenError */
+/** Builds the api and listens on `settings.host:httpPort`. @throws Error, one sentence with what to do, when it cannot listen */
 export async function createApi(parts: ApiParts): Promise<RunningApi> {
   const app = await buildApi(parts);
   const { host, httpPort } = parts.settings;
@@ -38,7 +34,12 @@ export async function createApi(parts: ApiParts): Promise<RunningApi> {
     await app.getHttpAdapter().getInstance().listen({ port: httpPort, host });
   } catch (error) {
     await app.close();
-    throw toListenError(error as NodeJS.ErrnoException, host, httpPort);
+    throw listenError(error as NodeJS.ErrnoException, {
+      what: 'HTTP',
+      host,
+      port: httpPort,
+      variable: 'TOCSIN_HTTP_PORT',
+    });
   }
   const { port } = app.getHttpServer().address() as AddressInfo;
   let closing: Promise<void> | undefined;
@@ -85,23 +86,4 @@ export async function buildApi(parts: ApiParts): Promise<NestFastifyApplication>
 async function closeApi(app: NestFastifyApplication): Promise<void> {
   const cut = setTimeout(() => app.getHttpServer().closeAllConnections(), CLOSE_MS);
   await app.close().finally(() => clearTimeout(cut));
-}
-
-function toListenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return new ListenError(
-        `port ${port} on ${host} is taken; stop what listens there, or set TOCSIN_HTTP_PORT (0 picks a free one)`,
-        { cause: error },
-      );
-    case 'EACCES':
-      return new ListenError(`port ${port} may not be opened by this user; set TOCSIN_HTTP_PORT above 1023`, {
-        cause: error,
-      });
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return new ListenError(`${host} is no address of this machine; set TOCSIN_HOST`, { cause: error });
-    default:
-      return error;
-  }
 }

@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Broker, type Engine, GUEST, openEngine, StaticUsers } from '#broker';
+import { listenError } from '#config';
 import { type Logger, NestLogger } from '#telemetry';
 import { lockDataFolder } from './data-folder-lock.js';
 import type { BrokerStatus } from './management/broker-status.js';
 import { ManagementModule } from './management/management.module.js';
-import { portTaken } from './port-taken.js';
 import { statusOf } from './status.js';
 
 export interface BrokerServerOptions {
@@ -74,7 +74,7 @@ async function listen(options: BrokerServerOptions, engine: Engine, users: Stati
     log: logger,
   });
   await broker.listen().catch((error) => {
-    throw portTaken(error, { what: 'AMQP', host, port, variable: 'TOCSIN_AMQP_PORT' });
+    throw listenError(error, { what: 'AMQP', host, port, variable: 'TOCSIN_AMQP_PORT' });
   });
   return broker;
 }
@@ -88,7 +88,7 @@ async function serveManagement(options: BrokerServerOptions, status: BrokerStatu
   );
   await app.listen(port, host).catch(async (error) => {
     await app.close();
-    throw portTaken(error, { what: 'broker management', host, port, variable: 'TOCSIN_MANAGEMENT_PORT' });
+    throw listenError(error, { what: 'broker management', host, port, variable: 'TOCSIN_MANAGEMENT_PORT' });
   });
   return app;
 }

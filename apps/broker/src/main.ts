@@ -1,21 +1,20 @@
 import 'reflect-metadata';
-import { parseEnvironment } from '#config';
+import { parseEnvironment, urlHost } from '#config';
 import { createLogger, type ProcessLife, runProcess } from '#telemetry';
 import { type BrokerServer, startBrokerServer } from './broker-server.js';
 import { ServiceLink } from './service-link.js';
 
+/** The broker: started by the service, or on its own with `npm run start:broker`. */
 runProcess(async (life) => {
   const service = ServiceLink.ofThisProcess();
-  if (service === undefined) return (await start(life, undefined)).close;
-
   // Heard before the start: a service that dies meanwhile must not leave us behind.
-  service.onStop(() => life.end(0));
+  service?.onStop(() => life.end(0));
   try {
     const broker = await start(life, service);
-    service.reportReady(broker.amqpPort, broker.managementPort);
-    return broker.close;
+    life.onStop(() => broker.close());
+    service?.reportReady(broker.amqpPort, broker.managementPort);
   } catch (error) {
-    await service.reportFailed((error as Error).message);
+    await service?.reportFailed((error as Error).message);
     throw error;
   }
 });
@@ -35,7 +34,7 @@ async function start(life: ProcessLife, service: ServiceLink | undefined): Promi
     onFailed: (error) => life.end(1, `the broker's log failed: ${error.message}; free the disk and start again`),
   });
   if (isAlone) {
-    const { TOCSIN_HOST: host } = values;
+    const host = urlHost(values.TOCSIN_HOST);
     life.announceReady('broker', {
       amqp: `amqp://${host}:${broker.amqpPort}`,
       management: `http://${host}:${broker.managementPort}`,

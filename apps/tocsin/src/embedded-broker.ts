@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { Settings } from '#config';
+import { type Settings, urlHost } from '#config';
 import type { Logger, ProcessLife } from '#telemetry';
 import { BrokerProcess } from './broker-process.js';
 
@@ -11,8 +11,8 @@ const SERVICE_USER = 'tocsin';
 export interface RunningBroker {
   /** For the service, with its account. */
   url: string;
-  amqpPort: number;
-  managementPort: number;
+  /** For people: no password. */
+  shownUrls: { amqp: string; management: string };
   stop(): Promise<void>;
 }
 
@@ -31,17 +31,10 @@ export async function startEmbeddedBroker(
     onGivenUp: (sentence) => life.end(1, `${sentence}; the service ends, see its log above`),
   });
   const { amqpPort, managementPort } = await broker.start();
+  const host = urlHost(settings.host);
   return {
-    url: `amqp://${SERVICE_USER}:${password}@${reachable(settings.host)}:${amqpPort}`,
-    amqpPort,
-    managementPort,
+    url: `amqp://${SERVICE_USER}:${password}@${host}:${amqpPort}`,
+    shownUrls: { amqp: `amqp://${host}:${amqpPort}`, management: `http://${host}:${managementPort}` },
     stop: () => broker.stop(),
   };
-}
-
-/** Who listens on every address is reached on loopback; an IPv6 address stands in brackets. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
-  return host.includes(':') ? `[${host}]` : host;
 }

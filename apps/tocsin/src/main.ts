@@ -5,98 +5,65 @@ import { loadSettings, type Settings } from '#config';
 import { matcherProblem } from '#dispatch';
 import { connectMessaging, shownBrokerUrl } from '#messaging';
 import { openPersistence } from '#persistence';
-import { createSenders, targetKinds } from '#senders';
+import { checkTarget, createSenders, targetKinds } from '#senders';
 import { createLogger, Health, type Logger, Metrics, NestLogger, type ProcessLife, runProcess } from '#telemetry';
-import { checkTarget } from '../../api/src/check-target.js';
 import { createApi } from '../../api/src/create-api.js';
 import { DispatcherModule } from '../../dispatcher/src/dispatcher.module.js';
 import { WorkerModule } from '../../worker/src/worker.module.js';
 import { startEmbeddedBroker } from './embedded-broker.js';
 
+/** Everything in one: the broker as a process of its own, api, dispatcher and worker as one service with one database client. */
 runProcess(async (life) => {
-  const undo: (() => Promise<void>)[] = [];
-  const stop = async () => {
-    for (const step of undo.splice(0).reverse()) await step();
-  };
-  try {
-    await start(life, undo);
-    return stop;
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-});
-
-/** Starts what the next step needs before that step; each step leaves behind what undoes it. */
-async function start(life: ProcessLife, undo: (() => Promise<void>)[]): Promise<void> {
   const settings = await loadSettings({ environment: process.env, checkTarget, checkMatcher: matcherProblem });
   const secrets = [settings.ingestToken, settings.adminPassword];
   const logger = createLogger({ name: 'tocsin', level: settings.logLevel, secrets });
   const metrics = new Metrics();
   const health = new Health();
 
-  const broker = await brokerFor(settings, life, logger, undo);
+  const broker = await brokerFor(settings, life, logger);
   const persistence = await openPersistence(settings);
-  undo.push(() => persistence.close());
+  life.onStop(() => persistence.close());
   health.addReady('database', () => persistence.ping());
   const messaging = await connectMessaging({ url: broker.url, name: 'tocsin', logger });
-  undo.push(() => messaging.close());
+  life.onStop(() => messaging.close());
   messaging.on('failed', (error) => life.end(1, error.message));
   const senders = createSenders(settings.configuration.senders);
-  undo.push(async () => {
+  life.onStop(async () => {
     await Promise.all([...senders.values()].map((sender) => sender.close()));
   });
 
   const { review, worker, dispatcher } = persistence;
+  const { secretKey } = settings;
   const shared = { settings, messaging, review, targetKinds, logger, metrics, health };
-  undo.push(
-    await startContext(
-      WorkerModule.register({
-        ...shared,
-        store: worker,
-        database: persistence,
-        senders,
-        secretKey: settings.secretKey,
-      }),
-      logger,
-    ),
-  );
-  undo.push(await startContext(DispatcherModule.register({ ...shared, store: dispatcher }), logger));
+  const workerParts = { ...shared, store: worker, database: persistence, senders, secretKey };
+  await startContext(WorkerModule.register(workerParts), life, logger);
+  await startContext(DispatcherModule.register({ ...shared, store: dispatcher }), life, logger);
   const api = await createApi(shared);
-  undo.push(() => api.close());
-  life.announceReady(undefined, { http: api.url, ...broker.urls });
-}
+  life.onStop(() => api.close());
+  life.announceReady(undefined, { http: api.url, ...broker.shownUrls });
+});
 
 interface BrokerInUse {
   /** For the service itself. */
   url: string;
   /** For the ready line: no password. */
-  urls: Record<string, string>;
+  shownUrls: Record<string, string>;
 }
 
-async function brokerFor(
-  settings: Settings,
-  life: ProcessLife,
-  logger: Logger,
-  undo: (() => Promise<void>)[],
-): Promise<BrokerInUse> {
-  if (settings.brokerUrl !== undefined) {
-    return { url: settings.brokerUrl, urls: { amqp: shownBrokerUrl(settings.brokerUrl) } };
-  }
+async function brokerFor(settings: Settings, life: ProcessLife, logger: Logger): Promise<BrokerInUse> {
+  const { brokerUrl } = settings;
+  if (brokerUrl !== undefined) return { url: brokerUrl, shownUrls: { amqp: shownBrokerUrl(brokerUrl) } };
+
   const broker = await startEmbeddedBroker(settings, process.env, life, logger);
-  undo.push(() => broker.stop());
-  const { host } = settings;
-  return {
-    url: broker.url,
-    urls: { amqp: `amqp://${host}:${broker.amqpPort}`, management: `http://${host}:${broker.managementPort}` },
-  };
+  life.onStop(() => broker.stop());
+  return broker;
 }
 
-/** A Nest application without HTTP; answers what stops it. */
-async function startContext(module: DynamicModule, logger: Logger): Promise<() => Promise<void>> {
+/** Runs a Nest application without HTTP until the process ends. */
+async function startContext(module: DynamicModule, life: ProcessLife, logger: Logger): Promise<void> {
   const app = await NestFactory.createApplicationContext(module, {
     logger: new NestLogger(logger),
     abortOnError: false,
   });
-  return () => app.close();
+  life.onStop(() => app.close());
 }

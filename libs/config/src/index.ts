@@ -2,5 +2,7 @@ export { type ConfigurationChecks, loadConfiguration } from './configuration.js'
 export { ConfigurationError, type ConfigurationProblem } from './configuration-error.js';
 export { parseDuration } from './duration.js';
 export { type Environment, environmentTable, parseEnvironment } from './environment.js';
+export { listenError } from './listen-error.js';
 export { type LoadSettingsOptions, loadSettings } from './load-settings.js';
+export { brokerUrlOf, requireSharedDatabase, urlHost } from './separate-process.js';
 export * from './settings.js';

@@ -1,5 +1,5 @@
 import { isNotificationChannel, NOTIFICATION_CHANNELS } from '#dispatch';
-import { targetKinds } from '#senders';
+import { targetKinds } from './target-kinds.js';
 
 /** What is wrong with a target of `receivers`; for `loadSettings`, which knows no notification channel. */
 export function checkTarget(channel: string, target: Record<string, unknown>): { field: string; message: string }[] {
