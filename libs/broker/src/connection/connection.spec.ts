@@ -1,0 +1,220 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { encodeMethod, HEARTBEAT_FRAME, tableOf } from '#amqp-codec';
+import { eventually, WireFixture } from '../wire.harness.js';
+import { UNSYNCED_BYTES_MAX } from './connection.js';
+
+const FAKED = {
+  doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] as ('setImmediate' | 'nextTick' | 'queueMicrotask')[],
+};
+
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+describe('closing a connection', () => {
+  it('deletes exclusive queues before close-ok', async () => {
+    const fixture = new WireFixture();
+    const peer = await fixture.aClient();
+    peer.sends('queue.declare', { queue: 'mine', exclusive: true });
+    await peer.expects('queue.declare-ok');
+    peer.sends('connection.close', { replyCode: 200 });
+    await peer.expects('connection.close-ok');
+    expect(fixture.virtualHost.queues.size).toBe(0);
+    await peer.expectsEnd();
+    expect(fixture.virtualHost.released).toHaveLength(1);
+    expect(fixture.broker.stats().connectionCount).toBe(0);
+  });
+
+  it('releases everything when the socket just goes', async () => {
+    const fixture = new WireFixture();
+    const peer = await fixture.aClient();
+    await peer.declares('q');
+    peer.publishes('q', 'one');
+    peer.sends('basic.consume', { queue: 'q', consumerTag: 'c' });
+    await peer.expects('basic.consume-ok');
+    await peer.expects('basic.deliver');
+    peer.cut();
+    await eventually(() => fixture.virtualHost.released.length === 1);
+    expect(fixture.virtualHost.queue('q').ready.map(({ redelivered }) => redelivered)).toEqual([true]);
+    expect(fixture.virtualHost.queue('q').consumers).toHaveLength(0);
+  });
+
+  it('from our side at a shutdown says so, answers a crossing close and waits for close-ok', async () => {
+    const fixture = new WireFixture();
+    const peer = await fixture.aClient();
+    const closed = fixture.broker.close();
+    const replyText = "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'";
+    await peer.expects('connection.close', { replyCode: 320, replyText, classId: 0, methodId: 0 });
+    peer.sends('queue.declare', { queue: 'late' });
+    peer.sends('connection.close', { replyCode: 200 });
+    await peer.expects('connection.close-ok');
+    peer.sends('connection.close-ok');
+    await closed;
+    expect(fixture.virtualHost.queues.size).toBe(0);
+  });
+});
+
+describe('broken streams', () => {
+  const broken: [string, Buffer, number][] = [
+    ['a frame without its end', Buffer.from('010001000000040014000a00', 'hex'), 501],
+    ['a frame too large', Buffer.from('0300010fffffff', 'hex'), 501],
+    ['an unknown frame type', Buffer.from('04000100000000ce', 'hex'), 501],
+    ['a heartbeat on a channel', Buffer.from('08000100000000ce', 'hex'), 505],
+    ['content on channel 0', Buffer.from('03000000000000ce', 'hex'), 505],
+    ['an unknown method', Buffer.from('01000100000004003c00ffce', 'hex'), 503],
+    ['a method cut short', Buffer.from('0100010000000400' + '32000ace', 'hex'), 502],
+    ['a body without a publish', Buffer.from('0300010000000161ce', 'hex'), 505],
+  ];
+
+  it.each(broken)('%s', async (_name, bytes, replyCode) => {
+    const peer = await new WireFixture().aClient();
+    peer.write(bytes);
+    await peer.expects('connection.close', { replyCode });
+    peer.cut();
+  });
+
+  it('end a second later when the frames are lost, whatever the client does', async () => {
+    const peer = await new WireFixture().aClient();
+    jest.useFakeTimers(FAKED);
+    peer.write(Buffer.from('08000000000000ff', 'hex'));
+    await peer.expects('connection.close', { replyCode: 501 });
+    await peer.expectsNothing();
+    jest.advanceTimersByTime(1000);
+    await peer.expectsEnd();
+  });
+});
+
+describe('heartbeats', () => {
+  it('go out after half an interval without other frames', async () => {
+    const peer = new WireFixture().connects();
+    jest.useFakeTimers(FAKED);
+    await peer.handshakes({ heartbeat: 10 });
+    jest.advanceTimersByTime(5000);
+    await peer.expectsNothing();
+    const before = peer.heartbeats;
+    jest.advanceTimersByTime(5000);
+    await eventually(() => peer.heartbeats > before);
+  });
+
+  it('keep the connection while any byte comes, and end it after two silent intervals', async () => {
+    const peer = new WireFixture().connects();
+    jest.useFakeTimers(FAKED);
+    await peer.handshakes({ heartbeat: 10 });
+    for (let interval = 0; interval < 5; interval++) {
+      peer.write(HEARTBEAT_FRAME);
+      await peer.expectsNothing();
+      jest.advanceTimersByTime(10_000);
+    }
+    await peer.expectsNothing();
+    expect(peer.isClosed).toBe(false);
+    jest.advanceTimersByTime(20_000);
+    await peer.expectsEnd();
+  });
+});
+
+describe('flow control', () => {
+  it('stops reading a publisher while too much waits for the log, and goes on below half', async () => {
+    const fixture = new WireFixture();
+    const peer = await fixture.aClient();
+    await peer.declares('q');
+    fixture.durability.unsyncedBytes = UNSYNCED_BYTES_MAX + 1;
+    peer.publishes('q', 'one');
+    await eventually(() => fixture.broker.stats().connections[0]!.state === 'flow');
+    peer.sends('queue.declare', { queue: 'later' });
+    await peer.expectsNothing();
+
+    fixture.durability.unsyncedBytes = UNSYNCED_BYTES_MAX / 2 + 1;
+    fixture.durability.sync();
+    await peer.expectsNothing();
+    fixture.durability.unsyncedBytes = UNSYNCED_BYTES_MAX / 2;
+    fixture.durability.sync();
+    await peer.expects('queue.declare-ok');
+  });
+
+  it('under an alarm blocks a connection at its next publish, tells it, and tells it when the alarm is over', async () => {
+    const fixture = new WireFixture();
+    const peer = await fixture.aClient();
+    await peer.declares('q');
+    fixture.broker.raiseAlarm('low on disk');
+    peer.sends('queue.declare', { queue: 'q', passive: true });
+    await peer.expects('queue.declare-ok');
+    peer.publishes('q', 'one');
+    await peer.expects('connection.blocked', { reason: 'low on disk' });
+    peer.sends('queue.declare', { queue: 'q', passive: true });
+    await peer.expectsNothing();
+    fixture.broker.clearAlarm();
+    await peer.expects('connection.unblocked');
+    await peer.expects('queue.declare-ok');
+  });
+
+  it('stops deliveries to a client that does not read, and goes on when it does', async () => {
+    const fixture = new WireFixture();
+    const peer = await fixture.aClient();
+    await peer.declares('q');
+    peer.sends('basic.consume', { queue: 'q', consumerTag: 'c', noAck: true });
+    await peer.expects('basic.consume-ok');
+    peer.pause();
+    const publisher = await fixture.aClient();
+    const body = Buffer.alloc(100_000);
+    for (let count = 0; count < 30; count++) publisher.publishes('q', body);
+    await eventually(() => fixture.broker.stats().counters.published === 30);
+    await publisher.expectsNothing();
+    const delivered = fixture.broker.stats().counters.deliveredNoAck;
+    expect(delivered).toBeLessThan(10);
+    peer.resume();
+    for (let count = 0; count < 30; count++) await peer.expects('basic.deliver');
+  });
+});
+
+describe('update-secret', () => {
+  it('takes a secret that opens the account and refuses another with 530', async () => {
+    const peer = await new WireFixture().aClient();
+    peer.sends('connection.update-secret', { newSecret: Buffer.from('guest'), reason: 'rotated' });
+    await peer.expects('connection.update-secret-ok');
+    peer.sends('connection.update-secret', { newSecret: Buffer.from('wrong'), reason: 'rotated' });
+    await peer.expects('connection.close', { replyCode: 530 });
+  });
+});
+
+describe('stats', () => {
+  it('show a connection with its channels', async () => {
+    const fixture = new WireFixture();
+    const peer = await fixture.aClient();
+    await peer.declares('q');
+    peer.sends('basic.qos', { prefetchCount: 5 });
+    await peer.expects('basic.qos-ok');
+    peer.sends('basic.consume', { queue: 'q', consumerTag: 'c' });
+    await peer.expects('basic.consume-ok');
+    expect(fixture.broker.stats().connections).toMatchObject([
+      {
+        name: '127.0.0.1:40000 -> 127.0.0.1:5672',
+        clientName: 'test',
+        user: 'guest',
+        virtualHost: '/',
+        state: 'running',
+        channels: [{ number: 1, consumers: 1, prefetch: 5, mode: 'plain' }],
+      },
+    ]);
+  });
+});
+
+describe('an account that cannot be checked', () => {
+  it('closes the connection with 541 and is logged', async () => {
+    const errors: string[] = [];
+    const log = { info() {}, warn() {}, error: (_fields: object, text: string) => void errors.push(text) };
+    const users = { authenticate: () => Promise.reject(new Error('database is away')), mayAccess: () => true };
+    const peer = new WireFixture({ users, log }).connects();
+    peer.write(Buffer.from('AMQP\0\0\x09\x01'));
+    await peer.expects('connection.start');
+    peer.write(
+      encodeMethod(0, 'connection.start-ok', {
+        clientProperties: tableOf({}),
+        mechanism: 'PLAIN',
+        response: Buffer.from('\0a\0b'),
+        locale: '',
+      }),
+    );
+    await peer.expects('connection.close', { replyCode: 541 });
+    expect(errors).toEqual(['internal error']);
+  });
+});
