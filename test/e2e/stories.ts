@@ -28,7 +28,7 @@ export interface NotificationAnswer {
   id: string;
   status: string;
   via?: string;
-  attempts: { outcome: string; reason: string; providerCode: string; providerMessage: string }[];
+  attempts: { outcome: string; reason: string; providerCode: string; providerMessage: string; mayRepeat: boolean }[];
 }
 
 function mailOnly(smtp: SmtpSimulator, groupWait = '0s'): string {
