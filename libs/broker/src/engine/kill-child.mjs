@@ -5,7 +5,7 @@ import { register } from 'node:module';
 register('./typescript-hooks.mjs', import.meta.url);
 const { openEngine } = await import('../engine.ts');
 const { Message } = await import('../message.ts');
-const { encodeProperties, tableOf } = await import('../../../amqp-codec/src/index.ts');
+const { encodeProperties, tableOf } = await import('#amqp-codec');
 
 const engine = await openEngine({ directory: process.argv[2], segmentBytes: 64 * 1024, messageMemoryBytes: 20_000 });
 const host = engine.virtualHost('/');
