@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import type { Duplex } from 'node:stream';
+import { ReplyAddresses } from './channel/direct-reply.js';
 import { Connection, type ConnectionContext, type Peer } from './connection/connection.js';
 import { StaticUsers, type Users } from './connection/users.js';
 import { Counters } from './counters.js';
@@ -130,7 +131,9 @@ export class Broker {
   }
 
   #newContext(options: BrokerOptions): ConnectionContext {
-    const byName = new Map(options.virtualHosts.map((virtualHost) => [virtualHost.name, virtualHost]));
+    const byName = new Map(
+      options.virtualHosts.map((virtualHost) => [virtualHost.name, { virtualHost, replies: new ReplyAddresses() }]),
+    );
     const broker = this;
     return {
       tuning: {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { findField, integerOf, type Table } from '#amqp-codec';
 import { ChannelError, ConnectionError } from '../errors.js';
 import type { Channel } from './channel.js';
+import { REPLY_QUEUE } from './direct-reply.js';
 import type { MethodHandlers } from './method-handlers.js';
 import { oneLine } from './names.js';
 
@@ -21,6 +22,11 @@ export const basicMethods: MethodHandlers = {
     const tag = args.consumerTag === '' ? generatedTag() : args.consumerTag;
     if (channel.deliveries.hasConsumer(tag)) {
       throw new ConnectionError('not-allowed', `attempt to reuse consumer tag '${tag}'`);
+    }
+    if (queueName === REPLY_QUEUE) {
+      channel.deliveries.consumeReplies(tag, args.noAck);
+      if (!args.nowait) channel.send('basic.consume-ok', { consumerTag: tag });
+      return;
     }
     const priority = priorityOf(args.arguments, queueName, channel.host.virtualHost.name);
     const { noAck, exclusive } = args;

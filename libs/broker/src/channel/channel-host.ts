@@ -2,10 +2,13 @@ import type { Output } from '../connection/output.js';
 import type { Counters } from '../counters.js';
 import type { Durability, Owner, VirtualHost } from '../virtual-host.js';
 import type { Channel } from './channel.js';
+import type { ReplyAddresses } from './direct-reply.js';
 
 /** What a channel needs of its connection. */
 export interface ChannelHost {
   readonly virtualHost: VirtualHost;
+  /** Of the virtual host. */
+  readonly replies: ReplyAddresses;
   readonly durability: Durability;
   readonly counters: Counters;
   readonly output: Output;

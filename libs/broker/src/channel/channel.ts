@@ -51,9 +51,12 @@ export class Channel {
     readonly host: ChannelHost,
   ) {
     this.deliveries = new Deliveries(number, host, () => host.callAtEndOfRead(this));
-    this.publishing = new Publishing(number, host, () => {
-      this.deliveries.flush();
-      host.callAtEndOfRead(this);
+    this.publishing = new Publishing(number, host, {
+      onPublish: () => {
+        this.deliveries.flush();
+        host.callAtEndOfRead(this);
+      },
+      replyAddress: () => this.deliveries.replyAddress,
     });
   }
 

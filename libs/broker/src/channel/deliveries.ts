@@ -6,6 +6,7 @@ import {
   writeContent,
   writeDeliver,
 } from '#amqp-codec';
+import { BACKLOG_BYTES_MAX } from '../connection/output.js';
 import type { SettlementQueue } from '../consumer.js';
 import { ChannelError } from '../errors.js';
 import type { Message } from '../message.js';
@@ -13,6 +14,7 @@ import type { ReadyMessage } from '../virtual-host.js';
 import { ChannelConsumer, type Subscription } from './channel-consumer.js';
 import type { ChannelHost } from './channel-host.js';
 import { withDeliveryCount } from './delivery-count.js';
+import { REPLY_QUEUE } from './direct-reply.js';
 import { Prefetch } from './prefetch.js';
 import { Settled } from './settled.js';
 import type { SettlementKind, Transaction } from './transaction.js';
@@ -30,12 +32,18 @@ export class Deliveries {
   readonly #routingKey = new ShortStringBytes();
   readonly #onAcknowledged: () => void;
   #lastTag = 0;
+  #replyAddress: string | undefined;
 
   /** `onAcknowledged` arranges that `flush` is called before long. */
   constructor(number: number, host: ChannelHost, onAcknowledged: () => void) {
     this.#number = number;
     this.#host = host;
     this.#onAcknowledged = onAcknowledged;
+  }
+
+  /** Where replies to this channel's requests go; undefined when it consumes none. */
+  get replyAddress(): string | undefined {
+    return this.#replyAddress;
   }
 
   get consumerCount(): number {
@@ -52,12 +60,28 @@ export class Deliveries {
     this.#consumers.set(consumer.tag, consumer);
   }
 
+  /** Consumes the replies to this channel's requests. Throws 406 for a second consumer, or one that would acknowledge. */
+  consumeReplies(tag: string, noAck: boolean): void {
+    if (!noAck) throw new ChannelError('precondition-failed', 'reply consumer cannot acknowledge');
+    if (this.#replyAddress !== undefined) throw new ChannelError('precondition-failed', 'reply consumer already set');
+    const subscription = { tag, queueName: REPLY_QUEUE, noAck, exclusive: false, priority: 0, prefetch: 0 };
+    const consumer = new ChannelConsumer(this, subscription);
+    this.#consumers.set(tag, consumer);
+    this.#replyAddress = this.#host.replies.open((message) => {
+      if (this.#host.output.backlogBytes > BACKLOG_BYTES_MAX) return false;
+      this.#host.counters.deliveredNoAck++;
+      this.#writeDeliver(consumer, ++this.#lastTag, message, message.properties, false);
+      return true;
+    });
+  }
+
   /** Deliveries it holds stay unsettled. An unknown tag is nothing to complain about. */
   cancel(tag: string): void {
     const consumer = this.#consumers.get(tag);
     if (consumer === undefined) return;
     this.#consumers.delete(tag);
-    this.#host.virtualHost.cancel(consumer.queueName, consumer);
+    if (consumer.queueName === REPLY_QUEUE) this.#closeReplyAddress();
+    else this.#host.virtualHost.cancel(consumer.queueName, consumer);
   }
 
   cancelledByServer(consumer: ChannelConsumer): void {
@@ -90,7 +114,7 @@ export class Deliveries {
     failures: number,
   ): void {
     const tag = ++this.#lastTag;
-    const { counters, output, frameMax } = this.#host;
+    const { counters } = this.#host;
     if (consumer.noAck) {
       counters.deliveredNoAck++;
     } else {
@@ -101,24 +125,8 @@ export class Deliveries {
     }
     if (redelivered) counters.redelivered++;
 
-    const exchange = this.#exchange.of(message.exchange);
-    const routingKey = this.#routingKey.of(message.routingKey);
     const properties = failures === 0 ? message.properties : withDeliveryCount(message.properties, failures);
-    const { body } = message;
-    const methodBytes = deliverFrameBytes(consumer.tagBytes, exchange, routingKey);
-    const at = output.reserve(methodBytes + contentFramesBytes(properties.length, body.length, frameMax));
-    const block = output.block;
-    const afterMethod = writeDeliver(
-      block,
-      at,
-      this.#number,
-      consumer.tagBytes,
-      tag,
-      redelivered,
-      exchange,
-      routingKey,
-    );
-    writeContent(block, afterMethod, this.#number, properties, body, frameMax);
+    this.#writeDeliver(consumer, tag, message, properties, redelivered);
   }
 
   /** Answers basic.get. */
@@ -220,6 +228,30 @@ export class Deliveries {
     this.flush();
     for (const tag of [...this.#consumers.keys()]) this.cancel(tag);
     this.#requeueAll();
+  }
+
+  #writeDeliver(
+    consumer: ChannelConsumer,
+    tag: number,
+    message: Message,
+    properties: Buffer,
+    redelivered: boolean,
+  ): void {
+    const { output, frameMax } = this.#host;
+    const exchange = this.#exchange.of(message.exchange);
+    const routingKey = this.#routingKey.of(message.routingKey);
+    const { body } = message;
+    const { tagBytes } = consumer;
+    const methodBytes = deliverFrameBytes(tagBytes, exchange, routingKey);
+    const at = output.reserve(methodBytes + contentFramesBytes(properties.length, body.length, frameMax));
+    const { block } = output;
+    const next = writeDeliver(block, at, this.#number, tagBytes, tag, redelivered, exchange, routingKey);
+    writeContent(block, next, this.#number, properties, body, frameMax);
+  }
+
+  #closeReplyAddress(): void {
+    if (this.#replyAddress !== undefined) this.#host.replies.close(this.#replyAddress);
+    this.#replyAddress = undefined;
   }
 
   readonly #acknowledge: OnTaken = (queue, sequence, consumer) => {

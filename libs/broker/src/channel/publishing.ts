@@ -16,6 +16,7 @@ import type { PublishResult } from '../virtual-host.js';
 import type { ChannelHost } from './channel-host.js';
 import { Confirms } from './confirms.js';
 import { ContentAssembler } from './content-assembler.js';
+import { isReply, withReplyAddress } from './direct-reply.js';
 import { Transaction } from './transaction.js';
 
 /** What the client asked of its publishes: nothing, confirms or transactions. Each choice is for the life of the channel. */
@@ -24,20 +25,26 @@ type PublishMode =
   | { readonly kind: 'confirm'; readonly confirms: Confirms }
   | { readonly kind: 'tx'; readonly transaction: Transaction };
 
+export interface PublishingCallbacks {
+  /** A message is about to be stored: earlier acknowledgements must stand before it in the log. */
+  onPublish(): void;
+  /** Where replies to this channel's requests go; undefined when it consumes none. */
+  replyAddress(): string | undefined;
+}
+
 /** The publishing half of a channel: contents come in, are checked and stored, returned or confirmed. */
 export class Publishing {
   readonly assembler: ContentAssembler;
   readonly #method = new PublishReader();
   readonly #number: number;
   readonly #host: ChannelHost;
-  readonly #onPublished: () => void;
+  readonly #callbacks: PublishingCallbacks;
   #mode: PublishMode = { kind: 'plain' };
 
-  /** `onPublished` is called before a message is stored: earlier acknowledgements must stand before it in the log. */
-  constructor(number: number, host: ChannelHost, onPublished: () => void) {
+  constructor(number: number, host: ChannelHost, callbacks: PublishingCallbacks) {
     this.#number = number;
     this.#host = host;
-    this.#onPublished = onPublished;
+    this.#callbacks = callbacks;
     this.assembler = new ContentAssembler(host.messageBytesMax, (properties, body) =>
       this.#onContent(properties, body),
     );
@@ -95,8 +102,9 @@ export class Publishing {
   #onContent(properties: Buffer, body: Buffer): void {
     this.#checkUser(properties);
     const { exchange, routingKey, mandatory } = this.#method;
-    const message = new Message(exchange, routingKey, properties, body);
-    this.#onPublished();
+    const addressed = withReplyAddress(properties, this.#callbacks.replyAddress());
+    const message = new Message(exchange, routingKey, addressed, body);
+    this.#callbacks.onPublish();
     switch (this.#mode.kind) {
       case 'plain':
         this.#store(message, mandatory);
@@ -123,12 +131,16 @@ export class Publishing {
   #store(message: Message, mandatory: boolean): PublishResult {
     const { counters, virtualHost } = this.#host;
     counters.published++;
-    const result = virtualHost.publish(message);
+    const result = isReply(message.exchange, message.routingKey) ? this.#reply(message) : virtualHost.publish(message);
     if (result !== 'unroutable') counters.routed++;
     else if (mandatory) this.#return(message);
     else counters.unroutableDropped++;
     this.#host.published();
     return result;
+  }
+
+  #reply(message: Message): PublishResult {
+    return this.#host.replies.deliver(message) ? 'routed' : 'unroutable';
   }
 
   #return(message: Message): void {

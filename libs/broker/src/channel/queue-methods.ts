@@ -1,13 +1,17 @@
 import type { MethodArguments } from '#amqp-codec';
-import type { Binding } from '../virtual-host.js';
+import { ChannelError } from '../errors.js';
+import type { Binding, QueueDeclaration, VirtualHost } from '../virtual-host.js';
 import type { Channel } from './channel.js';
+import { isReplyName, REPLY_QUEUE } from './direct-reply.js';
 import type { MethodHandlers } from './method-handlers.js';
 import { oneLine } from './names.js';
 
+type DeclaredQueue = ReturnType<VirtualHost['declareQueue']>;
+
 export const queueMethods: MethodHandlers = {
   'queue.declare': (channel, args) => {
-    const { virtualHost, owner } = channel.host;
-    const declared = virtualHost.declareQueue({ ...args, name: oneLine(args.queue) }, owner);
+    const name = oneLine(args.queue);
+    const declared = isReplyName(name) ? declareReplyQueue(channel, name) : declareQueue(channel, { ...args, name });
     channel.lastQueue = declared.name;
     if (args.nowait) return;
     const { messageCount, consumerCount } = declared;
@@ -36,6 +40,19 @@ export const queueMethods: MethodHandlers = {
     if (!nowait) channel.send('queue.delete-ok', { messageCount });
   },
 };
+
+function declareQueue(channel: Channel, declaration: QueueDeclaration): DeclaredQueue {
+  return channel.host.virtualHost.declareQueue(declaration, channel.host.owner);
+}
+
+/** The pseudo queue exists always, an address as long as its channel consumes replies: responders ask before a long work. */
+function declareReplyQueue(channel: Channel, name: string): DeclaredQueue {
+  const { replies, virtualHost } = channel.host;
+  if (name !== REPLY_QUEUE && !replies.has(name)) {
+    throw new ChannelError('not-found', `no queue '${name}' in vhost '${virtualHost.name}'`);
+  }
+  return { name, messageCount: 0, consumerCount: 1 };
+}
 
 /** With neither queue nor key given, the queue last declared is bound under its own name. */
 function bindingOf(channel: Channel, args: MethodArguments<'queue.unbind'>): Binding {

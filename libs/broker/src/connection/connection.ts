@@ -13,6 +13,7 @@ import {
   PROTOCOL_HEADER,
   peekMethodKey,
 } from '#amqp-codec';
+import type { ReplyAddresses } from '../channel/direct-reply.js';
 import type { Counters } from '../counters.js';
 import type { DurabilityWaiter, DurabilityWatch } from '../durability-watch.js';
 import { ConnectionError, REPLY_CODES } from '../errors.js';
@@ -39,6 +40,12 @@ import { BACKLOG_BYTES_MAX, Output } from './output.js';
 import { Session } from './session.js';
 import type { Users } from './users.js';
 
+/** A virtual host with what the wire side keeps for it. */
+export interface ServedVirtualHost {
+  readonly virtualHost: VirtualHost;
+  readonly replies: ReplyAddresses;
+}
+
 /** What all connections of a broker share. */
 export interface ConnectionContext {
   readonly tuning: Tuning;
@@ -48,7 +55,7 @@ export interface ConnectionContext {
   readonly watch: DurabilityWatch;
   readonly counters: Counters;
   readonly log: BrokerLog;
-  findVirtualHost(name: string): VirtualHost | undefined;
+  findVirtualHost(name: string): ServedVirtualHost | undefined;
   /** Why publishers must wait (memory, disk), undefined when they need not. */
   readonly alarm: string | undefined;
   onClosed(connection: Connection): void;
@@ -331,18 +338,18 @@ export class Connection implements DurabilityWaiter {
   }
 
   #onOpen(args: MethodArguments<'connection.open'>, login: Login, tuning: Tuning): void {
-    const virtualHost = this.#context.findVirtualHost(args.virtualHost);
-    if (virtualHost === undefined) throw new ConnectionError('not-allowed', `vhost ${args.virtualHost} not found`);
+    const served = this.#context.findVirtualHost(args.virtualHost);
+    if (served === undefined) throw new ConnectionError('not-allowed', `vhost ${args.virtualHost} not found`);
     this.#state = { at: 'checking-access', login, tuning };
-    this.#answer(this.#context.users.mayAccess(login.user, virtualHost.name), (isAllowed) => {
+    this.#answer(this.#context.users.mayAccess(login.user, args.virtualHost), (isAllowed) => {
       if (!isAllowed) {
         throw new ConnectionError(
           'not-allowed',
-          `access to vhost '${virtualHost.name}' refused for user '${login.user}'`,
+          `access to vhost '${args.virtualHost}' refused for user '${login.user}'`,
         );
       }
       clearTimeout(this.#deadline);
-      this.#state = { at: 'open', login, tuning, session: this.#newSession(virtualHost, login, tuning) };
+      this.#state = { at: 'open', login, tuning, session: this.#newSession(served, login, tuning) };
       this.#send('connection.open-ok', {});
     });
   }
@@ -377,10 +384,10 @@ export class Connection implements DurabilityWaiter {
     );
   }
 
-  #newSession(virtualHost: VirtualHost, login: Login, tuning: Tuning): Session {
+  #newSession(served: ServedVirtualHost, login: Login, tuning: Tuning): Session {
     const { watch, counters, messageBytesMax } = this.#context;
     return new Session({
-      virtualHost,
+      ...served,
       durability: watch.durability,
       counters,
       output: this.#output,

@@ -1,6 +1,7 @@
 import { CodecError, FRAME_BODY, FRAME_HEADER, FRAME_METHOD, methodKey, peekMethodKey } from '#amqp-codec';
 import { Channel } from '../channel/channel.js';
 import type { ChannelHost } from '../channel/channel-host.js';
+import type { ReplyAddresses } from '../channel/direct-reply.js';
 import type { Counters } from '../counters.js';
 import { ConnectionError } from '../errors.js';
 import type { Durability, Owner, VirtualHost } from '../virtual-host.js';
@@ -14,6 +15,7 @@ const KEY_CHANNEL_CLOSE_OK = methodKey('channel.close-ok');
 /** What a session needs of its connection and knows about it. */
 export interface SessionHost {
   readonly virtualHost: VirtualHost;
+  readonly replies: ReplyAddresses;
   readonly durability: Durability;
   readonly counters: Counters;
   readonly output: Output;
@@ -32,6 +34,7 @@ export interface SessionHost {
 /** The channels of an open connection. */
 export class Session implements ChannelHost {
   readonly virtualHost: VirtualHost;
+  readonly replies: ReplyAddresses;
   readonly durability: Durability;
   readonly counters: Counters;
   readonly output: Output;
@@ -51,6 +54,7 @@ export class Session implements ChannelHost {
   constructor(host: SessionHost) {
     this.#host = host;
     this.virtualHost = host.virtualHost;
+    this.replies = host.replies;
     this.durability = host.durability;
     this.counters = host.counters;
     this.output = host.output;
