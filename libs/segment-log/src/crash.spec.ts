@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ForgetfulFiles, seededRandom } from './forgetful-files.js';
+import { codeError, ForgetfulFiles, seededRandom } from './forgetful-files.js';
 import { SegmentLog } from './segment-log.js';
 import type { LogOwner, Placement, Position } from './types.js';
 
@@ -45,7 +45,10 @@ class Holding {
 
   queueOf(queue: number): Map<number, Held> {
     let held = this.queues.get(queue);
-    if (held === undefined) this.queues.set(queue, (held = new Map()));
+    if (held === undefined) {
+      held = new Map();
+      this.queues.set(queue, held);
+    }
     return held;
   }
 
@@ -227,13 +230,14 @@ function expectABeginning(before: Owner, durable: number, found: Holding, tag: s
   const expected = before.base.copy();
   let isDurable = before.history.every(({ end }) => end > durable);
   const wanted = found.toString();
+  const { live } = found;
   if (isDurable && expected.toString() === wanted) return;
   for (const [index, { event, end }] of before.history.entries()) {
     expected.apply(event);
     const next = before.history[index + 1];
     isDurable = next === undefined || next.end > durable;
     if (end <= durable && !isDurable) continue;
-    if (isDurable && expected.toString() === wanted) return;
+    if (isDurable && expected.live === live && expected.toString() === wanted) return;
   }
   const kept = before.history.filter(({ end }) => end <= durable).length;
   throw new Error(`${tag}: recovered what no beginning of ${kept}..${before.history.length} events left:\n${wanted}`);
@@ -248,6 +252,10 @@ async function crashRounds(seed: number, crash: (files: ForgetfulFiles, random: 
   let owner = new Owner(random);
   await owner.start(files, segmentBytes);
   for (let round = 0; round < 8; round++) {
+    // A file that cannot be removed keeps old copies and dead messages around for long.
+    const stuckShare = random() < 0.3 ? 0.3 : 0;
+    const fails = seededRandom(seed + round);
+    files.failAt = (step) => (step === 'unlink' && fails() < stuckShare ? codeError('EPERM', 'not now') : undefined);
     const tag = `seed ${seed} round ${round}`;
     const steps = Math.floor(random() * 600);
     for (let step = 0; step < steps; step++) {
@@ -271,7 +279,7 @@ async function crashRounds(seed: number, crash: (files: ForgetfulFiles, random: 
 }
 
 /** More of them: TOCSIN_CRASH_SEEDS=200. */
-const seedCount = Number(process.env['TOCSIN_CRASH_SEEDS'] ?? 16);
+const seedCount = Number(process.env['TOCSIN_CRASH_SEEDS'] ?? 12);
 const seeds = Array.from({ length: seedCount }, () => Math.floor(Math.random() * 2 ** 31));
 
 describe('whatever was durable survives, and nothing that was settled comes back', () => {

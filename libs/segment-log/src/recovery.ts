@@ -358,21 +358,17 @@ class Recovery {
 
   /** From the newest segment whose snapshot is whole; older ones count only where a newer snapshot is damaged. */
   private async replayDefinitions(): Promise<Map<string, Buffer>> {
-    const replay: { entries: DefinitionRecord[]; isWhole: boolean }[] = [];
+    const replay: DefinitionRecord[][] = [];
     for (const source of this.definitionSources.reverse()) {
       const name = segmentFileName(source.number);
       const entries = await this.withFile(name, (handle) => this.readDefinitions(name, handle, source));
-      const isWhole = source.isSnapshotWhole && entries.length === source.offsets.length;
-      replay.push({ entries, isWhole });
-      if (isWhole) break;
+      replay.push(entries);
+      if (source.isSnapshotWhole && entries.length === source.offsets.length) break;
     }
     const definitions = new Map<string, Buffer>();
-    for (const { entries, isWhole } of replay.reverse()) {
-      if (isWhole) definitions.clear();
-      for (const { key, value } of entries) {
-        if (value === undefined) definitions.delete(key);
-        else definitions.set(key, value);
-      }
+    for (const { key, value } of replay.reverse().flat()) {
+      if (value === undefined) definitions.delete(key);
+      else definitions.set(key, value);
     }
     return definitions;
   }
