@@ -1,5 +1,5 @@
 // Publishes, acknowledges and rejects until it is killed: `node kill-child.mjs <directory>`. A line on stdout says what was on disk before:
-// `stored <n>` a message, `settled <n>` its acknowledgement. Every fifth message is rejected instead and goes to the queue `dead`.
+// `stored <n>` a message, `settled <n>` its acknowledgement; `settling <n>` that the acknowledgement is given and may be on disk. Every fifth message is rejected instead and goes to the queue `dead`.
 import { register } from 'node:module';
 
 register('./typescript-hooks.mjs', import.meta.url);
@@ -39,6 +39,7 @@ async function settle({ queue, sequence, number }) {
     queue.reject([sequence]);
     return;
   }
+  process.stdout.write(`settling ${number}\n`);
   queue.acknowledge([sequence]);
   await onDisk();
   process.stdout.write(`settled ${number}\n`);
