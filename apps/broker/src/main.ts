@@ -5,21 +5,24 @@ import { type BrokerServer, startBrokerServer } from './broker-server.js';
 import { ServiceLink } from './service-link.js';
 
 /** The broker: started by the service, or on its own with `npm run start:broker`. */
-runProcess(async (life) => {
-  const service = ServiceLink.ofThisProcess();
+const service = ServiceLink.ofThisProcess();
+// A signal to the whole group is the service's to handle: it stops us last, when all have drained into us.
+runProcess(startBroker, { heedsSignals: service === undefined });
+
+async function startBroker(life: ProcessLife): Promise<void> {
   // Heard before the start: a service that dies meanwhile must not leave us behind.
   service?.onStop(() => life.end(0));
   try {
-    const broker = await start(life, service);
+    const broker = await listen(life);
     life.onStop(() => broker.close());
     service?.reportReady(broker.amqpPort, broker.managementPort);
   } catch (error) {
     await service?.reportFailed((error as Error).message);
     throw error;
   }
-});
+}
 
-async function start(life: ProcessLife, service: ServiceLink | undefined): Promise<BrokerServer> {
+async function listen(life: ProcessLife): Promise<BrokerServer> {
   const isAlone = service === undefined;
   const { values, warnings } = parseEnvironment(process.env);
   const logger = createLogger({ name: 'broker', level: values.TOCSIN_LOG_LEVEL });

@@ -26,9 +26,8 @@ export class ServiceLink {
     });
   }
 
-  /** The service asks for the end, or is gone. A signal to the whole group is the service's to handle: it stops us last. */
+  /** The service asks for the end, or is gone. */
   onStop(stop: () => void): void {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
     process.on('message', (message) => {
       if (message === 'stop') stop();
     });

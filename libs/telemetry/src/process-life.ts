@@ -3,16 +3,16 @@ const EXIT_MS_MAX = 9_700;
 
 /**
  * A process from its start to its end. It ends with one sentence on stderr and exit code 1 when `start` rejects, with 0 after
- * SIGTERM or SIGINT (a second signal changes nothing); either way what was started is stopped, last started first.
+ * SIGTERM or SIGINT, also during the start (a second signal changes nothing); each time what was started is stopped, last
+ * started first. A process that another one stops by its own word leaves signals alone (`heedsSignals: false`).
  */
-export function runProcess(start: (life: ProcessLife) => Promise<void>): void {
+export function runProcess(
+  start: (life: ProcessLife) => Promise<void>,
+  { heedsSignals = true }: { heedsSignals?: boolean } = {},
+): void {
   const life = new ProcessLife();
-  start(life).then(
-    () => {
-      for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => life.end(0));
-    },
-    (error: Error) => life.end(1, error.message),
-  );
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => heedsSignals && life.end(0));
+  start(life).catch((error: Error) => life.end(1, error.message));
 }
 
 export class ProcessLife {
