@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
-const REPOSITORY = join(import.meta.dirname, '../../..');
 const READY_MS_MAX = 60_000;
 const END_MS_MAX = 15_000;
 /** Lines of output kept for a failing test's message. */
@@ -65,7 +65,7 @@ export function removeFolder(folder: string): Promise<void> {
 export async function startService(options: ServiceOptions = {}): Promise<Service> {
   const folder = options.folder ?? (await newFolder());
   if (options.configuration !== undefined) await writeFile(join(folder, 'tocsin.yaml'), options.configuration);
-  const child = spawn(process.execPath, [join(REPOSITORY, 'dist/apps', options.app ?? 'tocsin', 'src/main.js')], {
+  const child = spawn(process.execPath, [join(repository(), 'dist/apps', options.app ?? 'tocsin', 'src/main.js')], {
     cwd: folder,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -80,6 +80,13 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     },
   });
   return readyService(child, folder);
+}
+
+/** Sources and built code lie at different depths. */
+function repository(): string {
+  let folder = import.meta.dirname;
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return folder;
 }
 
 async function readyService(child: ChildProcess, folder: string): Promise<Service> {
