@@ -84,9 +84,9 @@ describe('hot methods agree with the method table', () => {
     });
     for (let end = FRAME_HEAD_BYTES; end < frame.length - 1; end++) {
       expect(() => new PublishReader().read(frame, FRAME_HEAD_BYTES, end)).toThrow(
-        expect.objectContaining({ kind: 'syntax' }),
+        expect.objectContaining({ kind: 'frame' }),
       );
     }
-    expect(() => new SettlementReader().read(frame, 7, 19)).toThrow(expect.objectContaining({ kind: 'syntax' }));
+    expect(() => new SettlementReader().read(frame, 7, 19)).toThrow(expect.objectContaining({ kind: 'frame' }));
   });
 });

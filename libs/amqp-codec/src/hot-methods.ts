@@ -16,7 +16,8 @@ export const KEY_REJECT = methodKey('basic.reject');
 
 /** Class and method of a method payload, to compare with the KEY_ constants. */
 export function peekMethodKey(bytes: Buffer, start: number, end: number): number {
-  if (end - start < 4) throw new CodecError('syntax', 'a method frame shorter than its class and method numbers');
+  if (end - start < 4)
+    throw new CodecError('frame', 'cannot decode a method frame shorter than its class and method numbers');
   return bytes.readUInt32BE(start);
 }
 
@@ -34,7 +35,7 @@ export class ShortStringMemo {
     const length = at < end ? bytes[at]! : 0;
     const start = at + 1;
     const stop = start + length;
-    if (stop > end) throw new CodecError('syntax', 'a short string runs past the end of its method');
+    if (stop > end) throw new CodecError('frame', 'cannot decode a short string that runs past the end of its method');
     if (length !== this.#length || !this.#matches(bytes, start, length)) {
       this.value = decodeText(bytes, start, stop);
       this.#length = length;
@@ -69,7 +70,7 @@ export class PublishReader {
   read(bytes: Buffer, start: number, end: number): void {
     const afterExchange = this.#exchange.read(bytes, start + 6, end);
     const at = this.#routingKey.read(bytes, afterExchange, end);
-    if (at + 1 !== end) throw new CodecError('syntax', 'basic.publish has the wrong length');
+    if (at + 1 !== end) throw new CodecError('frame', 'cannot decode basic.publish: wrong length');
     const bits = bytes[at]!;
     this.mandatory = (bits & 1) !== 0;
     this.immediate = (bits & 2) !== 0;
@@ -82,7 +83,8 @@ export class SettlementReader {
   bits = 0;
 
   read(bytes: Buffer, start: number, end: number): void {
-    if (end - start !== 13) throw new CodecError('syntax', 'a settlement (ack, nack, reject) has the wrong length');
+    if (end - start !== 13)
+      throw new CodecError('frame', 'cannot decode a settlement (ack, nack, reject): wrong length');
     this.deliveryTag = bytes.readUInt32BE(start + 4) * 2 ** 32 + bytes.readUInt32BE(start + 8);
     this.bits = bytes[start + 12]!;
   }

@@ -35,7 +35,7 @@ describe('method frames', () => {
     expect(() => decodeMethod(Buffer.from('003c00ff', 'hex'))).toThrow(
       expect.objectContaining({ kind: 'unknown-method', message: 'unknown method 60.255 (class.method)' }),
     );
-    expect(() => decodeMethod(Buffer.from('003c0050', 'hex'))).toThrow(expect.objectContaining({ kind: 'syntax' }));
+    expect(() => decodeMethod(Buffer.from('003c0050', 'hex'))).toThrow(expect.objectContaining({ kind: 'frame' }));
     expect(() => decodeMethod(Buffer.from('000a003300', 'hex'))).toThrow('left over');
     expect(() => decodeMethod(Buffer.from('00', 'hex'))).toThrow(expect.objectContaining({ kind: 'syntax' }));
   });

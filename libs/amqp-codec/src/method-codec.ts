@@ -30,8 +30,8 @@ export function encodeMethod<Name extends MethodName>(
 }
 
 /**
- * Reads the payload of a method frame. Throws CodecError: `unknown-method`, or `syntax` when fields run past the end or
- * bytes are left over.
+ * Reads the payload of a method frame. Throws CodecError: `unknown-method`, or `frame` when its fields cannot be read or
+ * bytes are left over (RabbitMQ answers 501 to both).
  */
 export function decodeMethod(bytes: Buffer, start = 0, end = bytes.length): Method {
   const reader = new ByteReader(bytes, start, end);
@@ -40,9 +40,18 @@ export function decodeMethod(bytes: Buffer, start = 0, end = bytes.length): Meth
   if (name === undefined) {
     throw new CodecError('unknown-method', `unknown method ${key >>> 16}.${key & 0xffff} (class.method)`);
   }
-  const args = codecs[name].read(reader);
-  if (!reader.isAtEnd) throw new CodecError('syntax', `${reader.end - reader.offset} bytes left over after ${name}`);
-  return { name, args } as unknown as Method;
+  return { name, args: readFields(name, reader) } as unknown as Method;
+}
+
+function readFields(name: MethodName, reader: ByteReader): LooseArguments {
+  try {
+    const args = codecs[name].read(reader);
+    if (reader.isAtEnd) return args;
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    throw new CodecError('frame', `cannot decode ${name}: ${error.message}`);
+  }
+  throw new CodecError('frame', `cannot decode ${name}: ${reader.end - reader.offset} bytes are left over`);
 }
 
 type LooseArguments = Record<string, unknown>;

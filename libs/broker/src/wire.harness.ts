@@ -344,7 +344,8 @@ export class FakeVirtualHost implements VirtualHost {
 
   constructor(readonly durability: FakeDurability) {}
 
-  declareExchange({ name }: { name: string }): void {
+  declareExchange({ name, passive }: { name: string; passive: boolean }): void {
+    if (passive) throw new ChannelError('not-found', `no exchange '${name}' in vhost '/'`);
     this.asked.push(`declare exchange ${name}`);
   }
   deleteExchange(name: string): void {

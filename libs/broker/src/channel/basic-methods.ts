@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { findField, integerOf, type Table } from '#amqp-codec';
 import { ChannelError, ConnectionError } from '../errors.js';
+import { FIELD_TYPE_NAMES } from '../exchanges/equivalence.js';
 import type { Channel } from './channel.js';
 import { REPLY_QUEUE } from './direct-reply.js';
 import type { MethodHandlers } from './method-handlers.js';
@@ -86,6 +87,6 @@ function priorityOf(args: Table, queueName: string, virtualHost: string): number
   if (priority !== undefined) return priority;
   throw new ChannelError(
     'precondition-failed',
-    `invalid arg 'x-priority' for queue '${queueName}' in vhost '${virtualHost}': an integer is due, not type '${field.tag}'`,
+    `invalid arg 'x-priority' for queue '${queueName}' in vhost '${virtualHost}': "expected integer, got ${FIELD_TYPE_NAMES[field.tag]}"`,
   );
 }

@@ -12,8 +12,4 @@ export const channelMethods: MethodHandlers = {
   },
 
   'channel.close': (channel) => channel.close(),
-
-  // Answers to nothing we asked; harmless crossings.
-  'channel.close-ok': () => {},
-  'channel.flow-ok': () => {},
 };

@@ -75,11 +75,18 @@ export class Channel {
         this.#onMethod(bytes, start, end);
         return;
       case FRAME_HEADER:
+        this.#noteContent();
         this.publishing.assembler.header(bytes, start, end);
         return;
       case FRAME_BODY:
+        this.#noteContent();
         this.publishing.assembler.body(bytes, start, end);
     }
+  }
+
+  /** A frame out of place between contents belongs to no method. */
+  #noteContent(): void {
+    if (this.publishing.assembler.isIdle) this.methodKey = 0;
   }
 
   send<Name extends MethodName>(name: Name, args: MethodArguments<Name>): void {
@@ -162,11 +169,12 @@ export class Channel {
 
   #onMethod(bytes: Buffer, start: number, end: number): void {
     const key = peekMethodKey(bytes, start, end);
-    this.methodKey = key;
+    // Before the number is noted: what is out of place here is the content of the method before.
     this.publishing.assembler.checkMethodIsDue();
+    this.methodKey = key;
     const { transaction } = this.publishing;
     if (transaction?.committingUpTo !== undefined) {
-      throw new ConnectionError('channel-error', 'unexpected method before tx.commit-ok');
+      throw new ConnectionError('channel-error', "unexpected command while processing 'tx.commit'");
     }
     switch (key) {
       case KEY_PUBLISH:

@@ -44,15 +44,11 @@ export class ContentAssembler {
 
   /** A method frame is due only between contents. Throws 505. */
   checkMethodIsDue(): void {
-    if (this.#state === IDLE) return;
-    throw new ConnectionError(
-      'unexpected-frame',
-      `expected ${this.#expected()}, got non ${this.#expected()} frame instead`,
-    );
+    if (this.#state !== IDLE) throw this.#unexpected();
   }
 
   header(bytes: Buffer, start: number, end: number): void {
-    if (this.#state.at !== 'awaiting-header') throw this.#unexpected('content header');
+    if (this.#state.at !== 'awaiting-header') throw this.#unexpected();
     const classId = peekContentClass(bytes, start, end);
     if (classId !== CLASS_BASIC) {
       throw new ConnectionError(
@@ -79,7 +75,7 @@ export class ContentAssembler {
 
   body(bytes: Buffer, start: number, end: number): void {
     const state = this.#state;
-    if (state.at !== 'awaiting-body') throw this.#unexpected('content body');
+    if (state.at !== 'awaiting-body') throw this.#unexpected();
     const left = state.bytesLeft - (end - start);
     if (left < 0) {
       throw new CodecError(
@@ -99,18 +95,13 @@ export class ContentAssembler {
     this.#onContent(state.properties, isWhole ? chunk : Buffer.concat([...state.chunks, chunk], state.bodyBytes));
   }
 
-  #unexpected(got: string): ConnectionError {
-    return new ConnectionError('unexpected-frame', `expected ${this.#expected()} frame, got ${got} frame instead`);
-  }
-
-  #expected(): string {
-    switch (this.#state.at) {
-      case 'idle':
-        return 'method';
-      case 'awaiting-header':
-        return `content header for class ${CLASS_BASIC}`;
-      case 'awaiting-body':
-        return 'content body';
-    }
+  #unexpected(): ConnectionError {
+    return new ConnectionError('unexpected-frame', UNEXPECTED[this.#state.at]);
   }
 }
+
+const UNEXPECTED: Record<Assembly['at'], string> = {
+  idle: 'expected method frame, got non method frame instead',
+  'awaiting-header': `expected content header for class ${CLASS_BASIC}, got non content header frame instead`,
+  'awaiting-body': 'expected content body, got non content body frame instead',
+};

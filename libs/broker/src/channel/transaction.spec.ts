@@ -75,6 +75,12 @@ describe('transactions', () => {
     await peer.expects('channel.close', { replyCode: 406, replyText: 'PRECONDITION_FAILED - partial tx completion' });
   });
 
+  it('know at once that an exchange is missing', async () => {
+    const { peer } = await aTransactionalClient();
+    peer.publishes('k', 'x', {}, { exchange: 'nope' });
+    await peer.expects('channel.close', { replyCode: 404, classId: 60, methodId: 40 });
+  });
+
   it('take no other method between commit and commit-ok', async () => {
     const { fixture, peer } = await aTransactionalClient();
     peer.publishes('q', 'one', PERSISTENT);

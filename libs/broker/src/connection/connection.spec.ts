@@ -59,10 +59,11 @@ describe('broken streams', () => {
     ['a frame without its end', Buffer.from('010001000000040014000a00', 'hex'), 501],
     ['a frame too large', Buffer.from('0300010fffffff', 'hex'), 501],
     ['an unknown frame type', Buffer.from('04000100000000ce', 'hex'), 501],
+    ['a heartbeat with a payload', Buffer.from('0800000000000100ce', 'hex'), 501],
     ['a heartbeat on a channel', Buffer.from('08000100000000ce', 'hex'), 505],
     ['content on channel 0', Buffer.from('03000000000000ce', 'hex'), 505],
     ['an unknown method', Buffer.from('01000100000004003c00ffce', 'hex'), 503],
-    ['a method cut short', Buffer.from('0100010000000400' + '32000ace', 'hex'), 502],
+    ['a method cut short', Buffer.from('0100010000000400' + '32000ace', 'hex'), 501],
     ['a body without a publish', Buffer.from('0300010000000161ce', 'hex'), 505],
   ];
 

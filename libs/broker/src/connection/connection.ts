@@ -91,6 +91,19 @@ type State =
   | { readonly at: 'closing' }
   | { readonly at: 'closed' };
 
+/** RabbitMQ's words for the states, in its error texts. */
+const STATE_NAMES: Record<State['at'], string> = {
+  'awaiting-protocol-header': 'pre_init',
+  'awaiting-start-ok': 'starting',
+  'checking-login': 'starting',
+  'awaiting-tune-ok': 'tuning',
+  'awaiting-open': 'opening',
+  'checking-access': 'opening',
+  open: 'running',
+  closing: 'closing',
+  closed: 'closed',
+};
+
 /** Unsynced bytes of the log at which publishers stop being read; they go on below half. */
 export const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
 /** How long a client may take to answer connection.close, if its heartbeat is not shorter. */
@@ -237,20 +250,33 @@ export class Connection implements DurabilityWaiter {
     this.#methodKey = 0;
     try {
       if (type === FRAME_HEARTBEAT) {
-        this.#onHeartbeatFrame(channel);
+        this.#onHeartbeatFrame(channel, end - start);
       } else if (channel === 0) {
         this.#onConnectionFrame(type, bytes, start, end);
       } else if (state.at === 'open') {
-        state.session.onFrame(type, channel, bytes, start, end);
+        this.#onChannelFrame(state.session, type, channel, bytes, start, end);
       } else if (state.at !== 'closing' && state.at !== 'closed') {
-        throw new ConnectionError('channel-error', `frame on channel ${channel} before connection.open`);
+        throw new ConnectionError(
+          'channel-error',
+          `frame on channel ${channel} in connection state ${STATE_NAMES[state.at]}`,
+        );
       }
     } catch (error) {
-      this.#fail(error, this.#methodKey || (state.at === 'open' ? state.session.methodKey : 0));
+      this.#fail(error, this.#methodKey);
     }
   }
 
-  #onHeartbeatFrame(channel: number): void {
+  #onChannelFrame(session: Session, type: number, channel: number, bytes: Buffer, start: number, end: number): void {
+    try {
+      session.onFrame(type, channel, bytes, start, end);
+    } catch (error) {
+      this.#methodKey = session.methodKey;
+      throw error;
+    }
+  }
+
+  #onHeartbeatFrame(channel: number, payloadBytes: number): void {
+    if (payloadBytes !== 0) throw new CodecError('frame', `heartbeat frame with a payload of ${payloadBytes} bytes`);
     if (channel !== 0) throw new ConnectionError('unexpected-frame', `heartbeat frame on channel ${channel}`);
   }
 
@@ -299,7 +325,10 @@ export class Connection implements DurabilityWaiter {
         }
         break;
     }
-    throw new ConnectionError('channel-error', `unexpected method ${method.name} in connection state '${state.at}'`);
+    throw new ConnectionError(
+      'channel-error',
+      `unexpected method in connection state ${STATE_NAMES[state.at]}: ${method.name}`,
+    );
   }
 
   #onStartOk(args: MethodArguments<'connection.start-ok'>): void {

@@ -9,9 +9,6 @@ import { toClose } from './close.js';
 import type { Output } from './output.js';
 
 const KEY_CHANNEL_OPEN = methodKey('channel.open');
-/** Old clients answer a channel.close twice, or after the number was given up; nothing is wrong with that. */
-const KEY_CHANNEL_CLOSE_OK = methodKey('channel.close-ok');
-
 /** What a session needs of its connection and knows about it. */
 export interface SessionHost {
   readonly virtualHost: VirtualHost;
@@ -75,6 +72,7 @@ export class Session implements ChannelHost {
 
   /** A frame for a channel. What closes the channel is dealt with here; what closes the connection is thrown. */
   onFrame(type: number, number: number, bytes: Buffer, start: number, end: number): void {
+    this.methodKey = 0;
     if (type !== FRAME_METHOD && type !== FRAME_HEADER && type !== FRAME_BODY) {
       throw new CodecError('frame', `unknown frame type ${type}`);
     }
@@ -156,7 +154,6 @@ export class Session implements ChannelHost {
   #onFrameOfNoChannel(type: number, number: number, bytes: Buffer, start: number, end: number): void {
     const key = type === FRAME_METHOD ? peekMethodKey(bytes, start, end) : 0;
     this.methodKey = key;
-    if (key === KEY_CHANNEL_CLOSE_OK) return;
     if (key !== KEY_CHANNEL_OPEN) throw new ConnectionError('channel-error', "expected 'channel.open'");
     if (this.#channels.size >= this.#host.channelMax) {
       throw new ConnectionError(
