@@ -15,9 +15,9 @@ import {
   startSmtpServer,
   TEST_INGEST_TOKEN,
 } from '#testing';
+import { mailAndRobot, ROBOT } from './stories.js';
 
 const PROMETHEUS = '/usr/bin/prometheus';
-const ROBOT = { token: 'robot-token', secret: 'SECrobot-secret' };
 
 const describeWithPrometheus = hasDebianFile(PROMETHEUS, 'prometheus') ? describe : describe.skip;
 
@@ -32,7 +32,7 @@ describeWithPrometheus('Prometheus with a firing rule', () => {
     folder = await newFolder();
     smtp = await startSmtpServer();
     dingtalk = await startDingTalkSimulator({ robots: [ROBOT] });
-    service = await startService({ folder, configuration: configurationFor(smtp, dingtalk) });
+    service = await startService({ folder, configuration: mailAndRobot(smtp, dingtalk) });
     prometheus = await startPrometheus(folder, new URL(service.http).host);
   });
 
@@ -51,20 +51,6 @@ describeWithPrometheus('Prometheus with a firing rule', () => {
     expect(message!.text).toContain('AlwaysFiring');
   });
 });
-
-function configurationFor(smtp: SmtpSimulator, dingtalk: DingTalkSimulator): string {
-  return `
-senders:
-  email: { url: "${smtp.url}", from: "Tocsin <tocsin@example.com>" }
-  dingtalk: { baseUrl: "${dingtalk.url}" }
-receivers:
-  - name: ops
-    targets:
-      - { channel: email, to: ops@example.com }
-      - { channel: dingtalk, token: ${ROBOT.token}, secret: ${ROBOT.secret} }
-route: { receiver: ops, groupBy: [alertname], groupWait: 0s }
-`;
-}
 
 async function startPrometheus(folder: string, target: string): Promise<ChildProcess> {
   await writeFile(

@@ -1,5 +1,6 @@
-import { expect } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import {
+  type DingTalkSimulator,
   newFolder,
   type Service,
   type ServiceOptions,
@@ -18,7 +19,7 @@ export interface Place {
   environment: Record<string, string>;
 }
 
-const ROBOT = { token: 'robot-token', secret: 'SECrobot-secret' };
+export const ROBOT = { token: 'robot-token', secret: 'SECrobot-secret' };
 
 interface Named {
   notifications: { id: string }[];
@@ -29,6 +30,21 @@ export interface NotificationAnswer {
   status: string;
   via?: string;
   attempts: { outcome: string; reason: string; providerCode: string; providerMessage: string; mayRepeat: boolean }[];
+}
+
+/** Both ways out of this release, and a receiver `ops` that every alert goes to. */
+export function mailAndRobot(smtp: SmtpSimulator, dingtalk: DingTalkSimulator): string {
+  return `
+senders:
+  email: { url: "${smtp.url}", from: "Tocsin <tocsin@example.com>" }
+  dingtalk: { baseUrl: "${dingtalk.url}" }
+receivers:
+  - name: ops
+    targets:
+      - { channel: email, to: ops@example.com }
+      - { channel: dingtalk, token: ${ROBOT.token}, secret: ${ROBOT.secret} }
+route: { receiver: ops, groupBy: [alertname], groupWait: 0s, groupInterval: 1s }
+`;
 }
 
 function mailOnly(smtp: SmtpSimulator, groupWait = '0s'): string {
@@ -45,6 +61,16 @@ route:
   groupWait: ${groupWait}
   groupInterval: 1s
 `;
+}
+
+/** All stories, as tests of the place that `place` is when they run. */
+export function tellAll(place: Place): void {
+  it('brings an alert to an inbox and a signed robot', () => alertReachesInboxAndRobot(place));
+  it('loses no accepted notification when every process is killed', () => nothingIsLostWhenEverythingIsKilled(place));
+  it('loses no alert when every process is killed inside groupWait', () => groupsSurviveAKillInsideGroupWait(place));
+  it('keeps refused mails for review, replays them, and retries along the ladder', () =>
+    refusedMailsAreReviewedAndReplayed(place));
+  it('digests a burst to one robot without a penalty', () => aBurstToOneRobotIsDigested(place));
 }
 
 /** Runs `story` on a started service and ends whatever it left running. */
@@ -79,17 +105,7 @@ export async function waitForStatus(client: TocsinClient, id: string, status: st
 export async function alertReachesInboxAndRobot(place: Place): Promise<void> {
   const smtp = await startSmtpServer();
   const dingtalk = await startDingTalkSimulator({ robots: [ROBOT] });
-  const configuration = `
-senders:
-  email: { url: "${smtp.url}", from: "Tocsin <tocsin@example.com>" }
-  dingtalk: { baseUrl: "${dingtalk.url}" }
-receivers:
-  - name: ops
-    targets:
-      - { channel: email, to: ops@example.com }
-      - { channel: dingtalk, token: ${ROBOT.token}, secret: ${ROBOT.secret} }
-route: { receiver: ops, groupBy: [alertname], groupWait: 0s, groupInterval: 1s }
-`;
+  const configuration = mailAndRobot(smtp, dingtalk);
   try {
     await withService({ configuration, environment: place.environment }, async (service) => {
       const client = new TocsinClient(service.http);
@@ -160,7 +176,7 @@ export async function nothingIsLostWhenEverythingIsKilled(place: Place): Promise
 }
 
 /** 1,000 alerts in 20 groups, everything killed inside groupWait: each alert is in a notification that arrives. */
-export async function groupsSurviveAKillInsideGroupWait(place: Place): Promise<void> {
+async function groupsSurviveAKillInsideGroupWait(place: Place): Promise<void> {
   const smtp = await startSmtpServer();
   const folder = await newFolder();
   const configuration = mailOnly(smtp, '5s');
@@ -190,7 +206,7 @@ export async function groupsSurviveAKillInsideGroupWait(place: Place): Promise<v
 }
 
 /** 550: a dead letter with reason and attempts; mended and replayed: the mail arrives. 451: retried along the ladder, then sent. */
-export async function refusedMailsAreReviewedAndReplayed(place: Place): Promise<void> {
+async function refusedMailsAreReviewedAndReplayed(place: Place): Promise<void> {
   const smtp = await startSmtpServer();
   const notification = { channel: 'email', target: { to: 'ops@example.com' }, subject: 'disk', text: 'full' };
   try {
@@ -233,14 +249,10 @@ export async function refusedMailsAreReviewedAndReplayed(place: Place): Promise<
 }
 
 /** 60 notifications at once to one robot: no penalty, each one named in some message, mails meanwhile not delayed. */
-export async function aBurstToOneRobotIsDigested(place: Place): Promise<void> {
+async function aBurstToOneRobotIsDigested(place: Place): Promise<void> {
   const smtp = await startSmtpServer();
   const dingtalk = await startDingTalkSimulator({ robots: [ROBOT] });
-  const configuration = `
-senders:
-  email: { url: "${smtp.url}", from: "Tocsin <tocsin@example.com>" }
-  dingtalk: { baseUrl: "${dingtalk.url}" }
-`;
+  const configuration = mailAndRobot(smtp, dingtalk);
   try {
     await withService({ configuration, environment: place.environment }, async (service) => {
       const client = new TocsinClient(service.http);

@@ -1,7 +1,7 @@
 // Writes until it is killed: `node kill-child.mjs <data folder>`. A line on stdout says what was acknowledged before.
 import { register } from 'node:module';
 
-register('./typescript-hooks.mjs', import.meta.url);
+register('../../testing/src/typescript-hooks.mjs', import.meta.url);
 const { openPersistence } = await import('./open-persistence.ts');
 const { aClaim, aNotification, anOutboxMessage, changes, NOW } = await import('./builders.contract.ts');
 

@@ -2,7 +2,7 @@
 // `stored <n>` a message, `settled <n>` its acknowledgement; `settling <n>` that the acknowledgement is given and may be on disk. Every fifth message is rejected instead and goes to the queue `dead`.
 import { register } from 'node:module';
 
-register('./typescript-hooks.mjs', import.meta.url);
+register('../../../testing/src/typescript-hooks.mjs', import.meta.url);
 const { openEngine } = await import('../engine.ts');
 const { Message } = await import('../message.ts');
 const { encodeProperties, tableOf } = await import('#amqp-codec');
