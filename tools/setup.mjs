@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -56,14 +56,15 @@ export function build() {
   setStamp(BUILD_STAMP, wanted);
 }
 
-/** Paths, sizes and times of all files below: changes whenever a file is added, removed or written. */
+/** Changes whenever a file below is added, removed or written. */
 function digestOf(inputs) {
   const hash = createHash('sha256');
   for (const input of inputs) {
     const path = join(ROOT, input);
     if (!existsSync(path)) continue;
     const files = statSync(path).isDirectory() ? filesBelow(path) : [path];
-    for (const file of files) hash.update(`${file}\0${statSync(file).size}\0`).update(readFileSync(file));
+    for (const file of files)
+      hash.update(`${relative(ROOT, file)}\0${statSync(file).size}\0`).update(readFileSync(file));
   }
   return hash.digest('hex');
 }
