@@ -219,10 +219,14 @@ function payloadOf(sequence: number, size: number): Buffer {
   return payload;
 }
 
+const TURNS_MAX = 200_000;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turn();
+  for (let turns = 0; !condition(); turns++) {
+    if (turns === TURNS_MAX) throw new Error(`never came true: ${condition}`);
+    await turn();
+  }
 }
 
 /** What was found must be what some beginning of the history left, at least up to all that was durable. */

@@ -4,6 +4,7 @@ import { SegmentLog } from './segment-log.js';
 import type { LogOwner } from './types.js';
 
 const owner: LogOwner = { isLive: () => true, moved: () => undefined };
+const TURNS_MAX = 200_000;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 async function aLog(segmentBytes = 1024 * 1024): Promise<{ log: SegmentLog; files: ForgetfulFiles; add(): number }> {
@@ -18,7 +19,10 @@ async function aLog(segmentBytes = 1024 * 1024): Promise<{ log: SegmentLog; file
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turn();
+  for (let turns = 0; !condition(); turns++) {
+    if (turns === TURNS_MAX) throw new Error(`never came true: ${condition}`);
+    await turn();
+  }
 }
 
 /** Lets one held sync go, and waits until the log has heard of it. */

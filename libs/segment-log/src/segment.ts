@@ -1,3 +1,5 @@
+import { RECORDS_AT } from './layout.js';
+
 /**
  * A sealed segment is rewritten when what is needed of it is at most this share of a full segment. Higher gives disk back sooner
  * and copies more: at a quarter, freeing three bytes costs copying one.
@@ -56,7 +58,8 @@ export class Segment {
   seal(segmentBytes: number): void {
     this.state = 'sealed';
     // Live bytes are not counted, so take each placement for average; a closer look counts before anything is copied.
-    const share = (REWRITE_RATIO * segmentBytes) / this.size;
+    const recordBytes = Math.max(1, (this.footerAt || this.size) - RECORDS_AT);
+    const share = (REWRITE_RATIO * segmentBytes) / recordBytes;
     this.lookBelow = Math.floor(this.placements * share) + 1;
   }
 
