@@ -36,7 +36,6 @@ import {
   TRAILER_BYTES,
 } from './layout.js';
 import { loadFooter } from './recovery.js';
-import { scanSegment } from './scan.js';
 import { REWRITE_RATIO, type Segment } from './segment.js';
 import { asError, type SegmentFiles } from './segment-files.js';
 import { mayHit, type Segments } from './segments.js';
@@ -110,6 +109,7 @@ export class Reclaimer {
     try {
       while (this.lookAgain && !this.isStopped) {
         this.lookAgain = false;
+        this.waitsForSync = false;
         // Not on the caller's stack: it may be in the middle of its own bookkeeping.
         await nextTurn();
         if (await this.removeDead()) this.lookAgain = true;
@@ -160,7 +160,10 @@ export class Reclaimer {
 
   private findCandidate(): Segment | undefined {
     for (const segment of this.parts.segments.all) {
-      if (segment.isWorthALook && segment.sources.size === 0 && !this.willBeFreed(segment)) return segment;
+      const isCandidate = segment.isWorthALook && segment.sources.size === 0 && !this.willBeFreed(segment);
+      // Its footer says what must be carried; that is on disk only when all of the segment is.
+      if (isCandidate && segment.synced === segment.size) return segment;
+      if (isCandidate) this.waitsForSync = true;
     }
     return undefined;
   }
@@ -202,9 +205,11 @@ export class Reclaimer {
     const file = await segmentFiles.acquire(segment);
     try {
       const { size, seed, footerAt } = segment;
-      const footer =
-        footerAt > 0 ? await loadFooter(files, file, footerAt, size - TRAILER_BYTES - footerAt, seed) : undefined;
-      return footer ?? (await scanSegment(files, file, size, seed)).contents;
+      if (footerAt === 0) throw new Error('it has no footer; the next start writes one');
+      const contents = await loadFooter(files, file, footerAt, size - TRAILER_BYTES - footerAt, seed);
+      // Never by scanning: an ack that is hit, and not carried, would be lost for good although the footer had it.
+      if (contents === undefined) throw new Error('its footer does not hold; the next start rebuilds it');
+      return contents;
     } finally {
       segmentFiles.release(segment.number);
     }
