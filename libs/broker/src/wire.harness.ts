@@ -158,9 +158,14 @@ export class PeerDialogue {
     return { ...(method.args as MethodArguments<Name>), content, channel: frame.channel };
   }
 
+  /** A few turns of the event loop, in which all that can happen happens. */
+  async quiet(turns = 10): Promise<void> {
+    for (let turn = 0; turn < turns; turn++) await nextTurn();
+  }
+
   /** Nothing came in during a few turns of the event loop. */
   async expectsNothing(): Promise<void> {
-    for (let turn = 0; turn < 10; turn++) await nextTurn();
+    await this.quiet();
     const [frame] = this.#frames;
     if (frame === undefined) return;
     throw new Error(

@@ -6,6 +6,9 @@ import type { Channel } from './channel.js';
 import { REPLY_QUEUE } from './direct-reply.js';
 import type { MethodHandlers } from './method-handlers.js';
 import { oneLine } from './names.js';
+import { UNACKED_PER_CHANNEL_MAX } from './unacked.js';
+
+export const CONSUMERS_PER_CHANNEL_MAX = 10_000;
 
 /** basic.publish, ack, nack and reject are read in place by the channel itself. */
 export const basicMethods: MethodHandlers = {
@@ -28,6 +31,12 @@ export const basicMethods: MethodHandlers = {
       channel.deliveries.consumeReplies(tag, args.noAck);
       if (!args.nowait) channel.send('basic.consume-ok', { consumerTag: tag });
       return;
+    }
+    if (channel.deliveries.consumerCount >= CONSUMERS_PER_CHANNEL_MAX) {
+      throw new ConnectionError(
+        'not-allowed',
+        `reached maximum (${CONSUMERS_PER_CHANNEL_MAX}) of consumers per channel`,
+      );
     }
     const priority = priorityOf(args.arguments, queueName, channel.host.virtualHost.name);
     const { noAck, exclusive } = args;
@@ -58,6 +67,12 @@ export const basicMethods: MethodHandlers = {
 /** The body may have to come from disk; until then nothing else is read, so that answers keep their order. */
 function get(channel: Channel, queueName: string, noAck: boolean): void {
   const { host } = channel;
+  if (!noAck && channel.deliveries.unacked.count >= UNACKED_PER_CHANNEL_MAX) {
+    throw new ChannelError(
+      'precondition-failed',
+      `the channel holds ${UNACKED_PER_CHANNEL_MAX} unsettled deliveries; acknowledge some before the next basic.get`,
+    );
+  }
   let isAnswered = false;
   let isHeld = false;
   host.virtualHost.get(queueName, noAck, host.owner, (ready) => {

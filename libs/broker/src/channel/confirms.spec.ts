@@ -14,10 +14,10 @@ describe('confirms', () => {
         let appended = 0;
         let durable = 0;
         const send = () =>
-          confirms.send(durable, (kind, upTo, multiple) => {
+          confirms.send(durable, (kind, upTo, count) => {
             expect(upTo).toBeGreaterThan(answers.length);
-            expect(multiple).toBe(upTo - answers.length > 1);
-            if (kind === 'nack') expect(multiple).toBe(false);
+            expect(count).toBe(upTo - answers.length);
+            if (kind === 'nack') expect(count).toBe(1);
             while (answers.length < upTo) answers.push(kind);
           });
 

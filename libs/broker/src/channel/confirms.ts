@@ -1,5 +1,5 @@
-/** What the channel sends: basic.ack or basic.nack for one publish, or for all up to it. */
-export type SendConfirm = (kind: 'ack' | 'nack', upTo: number, multiple: boolean) => void;
+/** What the channel sends: basic.ack or basic.nack for `upTo` and the `count` - 1 publishes before it. A nack is for one. */
+export type SendConfirm = (kind: 'ack' | 'nack', upTo: number, count: number) => void;
 
 const FIRST_CAPACITY = 16;
 
@@ -70,7 +70,7 @@ export class Confirms {
       this.#runs--;
       if (isNack) {
         this.#sendAck(acked, send);
-        send('nack', last, false);
+        send('nack', last, 1);
         this.#confirmed = last;
       }
       acked = last;
@@ -81,7 +81,7 @@ export class Confirms {
 
   #sendAck(upTo: number, send: SendConfirm): void {
     if (upTo === this.#confirmed) return;
-    send('ack', upTo, upTo - this.#confirmed > 1);
+    send('ack', upTo, upTo - this.#confirmed);
     this.#confirmed = upTo;
   }
 

@@ -181,11 +181,11 @@ export class Publishing {
     );
   }
 
-  readonly #sendConfirm = (kind: 'ack' | 'nack', upTo: number, multiple: boolean): void => {
+  readonly #sendConfirm = (kind: 'ack' | 'nack', upTo: number, count: number): void => {
     const { counters, output } = this.#host;
-    if (kind === 'ack') counters.confirmed++;
-    else counters.nacked++;
+    if (kind === 'ack') counters.confirmed += count;
+    else counters.nacked += count;
     const at = output.reserve(SETTLEMENT_FRAME_BYTES);
-    writeSettlement(output.block, at, this.#number, kind === 'ack' ? KEY_ACK : KEY_NACK, upTo, multiple ? 1 : 0);
+    writeSettlement(output.block, at, this.#number, kind === 'ack' ? KEY_ACK : KEY_NACK, upTo, count > 1 ? 1 : 0);
   };
 }

@@ -1,5 +1,16 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { encodeMethod, HEARTBEAT_FRAME, tableOf } from '#amqp-codec';
+import fc from 'fast-check';
+import {
+  contentFramesBytes,
+  encodeMethod,
+  HEARTBEAT_FRAME,
+  METHODS,
+  type MethodName,
+  shapeOf,
+  tableOf,
+  writeContent,
+  writeFrameHead,
+} from '#amqp-codec';
 import { eventually, WireFixture } from '../wire.harness.js';
 import { UNSYNCED_BYTES_MAX } from './connection.js';
 
@@ -167,6 +178,42 @@ describe('flow control', () => {
   });
 });
 
+describe('a client that does not read its answers', () => {
+  it('is not read any further, until it does', async () => {
+    const fixture = new WireFixture();
+    const peer = await fixture.aClient();
+    peer.pause();
+    const body = Buffer.alloc(100_000);
+    const returned = () => fixture.broker.stats().counters.unroutableReturned;
+    for (let count = 0; count < 100; count++) peer.publishes('nobody', body, {}, { mandatory: true });
+    await peer.quiet(300);
+    expect(returned()).toBeGreaterThan(40);
+    expect(returned()).toBeLessThan(60);
+    peer.resume();
+    for (let count = 0; count < 100; count++) await peer.expects('basic.return');
+    expect(returned()).toBe(100);
+  });
+});
+
+describe('any bytes', () => {
+  it('are served or refused, and never a fault of ours', async () => {
+    const faults: object[] = [];
+    const log = { info() {}, warn() {}, error: (fields: object) => void faults.push(fields) };
+    await fc.assert(
+      fc.asyncProperty(fc.array(aPiece, { maxLength: 30 }), async (pieces) => {
+        const fixture = new WireFixture({ log });
+        const peer = await fixture.aClient();
+        for (const piece of pieces) peer.write(piece);
+        await peer.quiet();
+        peer.cut();
+        await eventually(() => fixture.broker.stats().connectionCount === 0);
+        expect(faults).toEqual([]);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
 describe('update-secret', () => {
   it('takes a secret that opens the account and refuses another with 530', async () => {
     const peer = await new WireFixture().aClient();
@@ -219,3 +266,53 @@ describe('an account that cannot be checked', () => {
     expect(errors).toEqual(['internal error']);
   });
 });
+
+/** Mostly what clients may send: anything else ends the story. */
+const NAMES = (Object.keys(METHODS) as MethodName[]).filter(
+  (name) => !/^connection|-ok$|-empty$|return|deliver/.test(name),
+);
+const ALL_NAMES = Object.keys(METHODS) as MethodName[];
+
+/** A method with arguments made up or left out, content, or junk in a whole frame. */
+const aPiece: fc.Arbitrary<Buffer> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.tuple(fc.constantFrom(...NAMES), fc.constantFrom('', 'q'), fc.nat(3), fc.boolean()).map(aMethod),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.constantFrom(...ALL_NAMES), fc.constant('q'), fc.nat(3), fc.boolean()).map(aMethod),
+  },
+  { weight: 4, arbitrary: fc.constantFrom('', 'x', 'y'.repeat(5000)).map((body) => aPublish(body)) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.nat(9), fc.nat(2), fc.uint8Array({ maxLength: 40 })).map(([type, channel, payload]) => {
+      const frame = Buffer.alloc(payload.length + 8);
+      frame.set(payload, writeFrameHead(frame, 0, type, channel, payload.length));
+      frame[frame.length - 1] = 0xce;
+      return frame;
+    }),
+  },
+);
+
+function aMethod([name, text, number, bit]: [MethodName, string, number, boolean]): Buffer {
+  const made = {
+    octet: number,
+    short: number,
+    long: number,
+    longlong: number,
+    shortstr: text,
+    longstr: Buffer.from(text),
+    bit,
+    table: [],
+  };
+  const args = Object.fromEntries(shapeOf(name).fields.map(([field, type]) => [field, made[type]]));
+  return encodeMethod(name.startsWith('connection.') ? 0 : 1, name, args as never);
+}
+
+function aPublish(body: string): Buffer {
+  const properties = Buffer.of(0, 0);
+  const content = Buffer.alloc(contentFramesBytes(properties.length, body.length, 4096));
+  writeContent(content, 0, 1, properties, Buffer.from(body), 4096);
+  return Buffer.concat([aMethod(['basic.publish', 'q', 0, false]), content]);
+}
