@@ -56,7 +56,7 @@ async function compile(directory: string): Promise<string> {
   const { readdir } = await import('node:fs/promises');
   await writeFile(join(directory, 'package.json'), '{"type":"module"}');
   for (const name of await readdir(sources)) {
-    if (!name.endsWith('.ts') || name.endsWith('.spec.ts')) continue;
+    if (!name.endsWith('.ts') || /\.(spec|harness)\.ts$/.test(name)) continue;
     const { code } = await transformFile(join(sources, name), {
       jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
       module: { type: 'es6' },
