@@ -4,6 +4,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { Broker, type Engine, GUEST, openEngine, StaticUsers } from '#broker';
 import { listenError } from '#config';
 import { type Logger, NestLogger } from '#telemetry';
+import { AlarmWatch, resourcesOf } from './alarms.js';
 import { lockDataFolder } from './data-folder-lock.js';
 import type { BrokerStatus } from './management/broker-status.js';
 import { ManagementModule } from './management/management.module.js';
@@ -48,6 +49,9 @@ export async function startBrokerServer(options: BrokerServerOptions): Promise<B
     const users = usersFor(options.serviceAccount);
     const broker = await listen(options, engine, users);
     undo.push(() => broker.close());
+    const alarms = new AlarmWatch(resourcesOf(options.dataDirectory), broker, (text) => options.logger.warn(text));
+    alarms.start();
+    undo.push(async () => alarms.stop());
     const management = await serveManagement(options, statusOf(engine, broker, users));
     undo.push(() => management.close());
     return { amqpPort: broker.port, managementPort: portOf(management), close };

@@ -1,0 +1,51 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { AlarmWatch } from './alarms.js';
+
+const GIB = 2 ** 30;
+
+describe('alarms', () => {
+  const heard: string[] = [];
+  const bell = { raiseAlarm: (reason: string) => heard.push(reason), clearAlarm: () => heard.push('clear') };
+  let memoryBytes: number;
+  let diskFreeBytes: number | undefined;
+  let watch: AlarmWatch;
+
+  beforeEach(() => {
+    heard.length = 0;
+    memoryBytes = GIB;
+    diskFreeBytes = GIB;
+    const resources = {
+      memoryBytes: () => memoryBytes,
+      memoryBytesMax: 2 * GIB,
+      diskFreeBytes: async () => {
+        if (diskFreeBytes === undefined) throw new Error('the folder is gone');
+        return diskFreeBytes;
+      },
+    };
+    watch = new AlarmWatch(resources, bell, () => {});
+  });
+
+  it('stays silent while memory and disk suffice', async () => {
+    await watch.look();
+    expect(heard).toEqual([]);
+  });
+
+  it('rings once for each change and clears when all is well', async () => {
+    memoryBytes = 3 * GIB;
+    await watch.look();
+    await watch.look();
+    diskFreeBytes = 1_000;
+    await watch.look();
+    memoryBytes = GIB;
+    await watch.look();
+    diskFreeBytes = GIB;
+    await watch.look();
+    expect(heard).toEqual(['low on memory', 'low on memory & low on disk', 'low on disk', 'clear']);
+  });
+
+  it('takes a folder that cannot be asked as a full disk', async () => {
+    diskFreeBytes = undefined;
+    await watch.look();
+    expect(heard).toEqual(['low on disk']);
+  });
+});

@@ -1,0 +1,76 @@
+import { statfs } from 'node:fs/promises';
+import { totalmem } from 'node:os';
+
+/** As RabbitMQ's vm_memory_high_watermark: the share of the machine's memory this process may take before publishers must wait. */
+const MEMORY_SHARE_MAX = 0.4;
+/** As RabbitMQ's disk_free_limit. */
+const DISK_FREE_BYTES_MIN = 50_000_000;
+const CHECK_MS = 2_000;
+
+export interface Resources {
+  memoryBytes(): number;
+  memoryBytesMax: number;
+  diskFreeBytes(): Promise<number>;
+}
+
+/** What publishers are told: "low on memory", "low on disk", or both joined by " & ", as RabbitMQ words it. */
+export interface AlarmBell {
+  raiseAlarm(reason: string): void;
+  clearAlarm(): void;
+}
+
+export function resourcesOf(dataDirectory: string): Resources {
+  return {
+    memoryBytes: () => process.memoryUsage.rss(),
+    memoryBytesMax: totalmem() * MEMORY_SHARE_MAX,
+    async diskFreeBytes() {
+      const { bavail, bsize } = await statfs(dataDirectory);
+      return bavail * bsize;
+    },
+  };
+}
+
+/** Looks at memory and disk every two seconds and rings when one runs low; publishers go on when all is well again. */
+export class AlarmWatch {
+  private timer: NodeJS.Timeout | undefined;
+  private reason = '';
+
+  constructor(
+    private readonly resources: Resources,
+    private readonly bell: AlarmBell,
+    private readonly report: (text: string) => void,
+  ) {}
+
+  start(): void {
+    this.timer = setInterval(() => void this.look(), CHECK_MS);
+    this.timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  /** One look; the timer calls it. */
+  async look(): Promise<void> {
+    const reason = await this.reasonNow();
+    if (reason === this.reason) return;
+    this.reason = reason;
+    if (reason === '') {
+      this.report('memory and disk suffice again: publishers go on');
+      this.bell.clearAlarm();
+    } else {
+      this.report(`${reason}: publishers must wait`);
+      this.bell.raiseAlarm(reason);
+    }
+  }
+
+  private async reasonNow(): Promise<string> {
+    const { resources } = this;
+    const reasons: string[] = [];
+    if (resources.memoryBytes() > resources.memoryBytesMax) reasons.push('low on memory');
+    // A folder that cannot be asked holds no room to count on.
+    const diskFreeBytes = await resources.diskFreeBytes().catch(() => 0);
+    if (diskFreeBytes < DISK_FREE_BYTES_MIN) reasons.push('low on disk');
+    return reasons.join(' & ');
+  }
+}
