@@ -164,6 +164,31 @@ describe('a moved message', () => {
 });
 
 describe('a segment stays', () => {
+  it('after a start until the owner has filled its index', async () => {
+    const files = new ForgetfulFiles();
+    const first = await Owner.of(files);
+    first.publish(1);
+    first.passTraffic(30);
+    files.failAt = (step) => (step === 'unlink' ? codeError('EPERM', 'not now') : undefined);
+    await first.log.close();
+    files.failAt = () => undefined;
+
+    const owner = new Owner();
+    const options = { directory: '/log', owner, files, segmentBytes: 8192, reclaim: 'when-told' } as const;
+    owner.log = await SegmentLog.open(options);
+    const [queue] = owner.log.recoveredQueues();
+    const position = queue!.positions[0]!;
+    owner.log.appendMarks(1, [1]);
+    await owner.synced();
+    for (let turns = 0; turns < 100; turns++) await turn();
+    expect(await owner.log.read([position], [SIZE])).toEqual([Buffer.alloc(SIZE, 1)]);
+    expect(owner.moves).toBe(0);
+
+    owner.held.set('1/1', position);
+    owner.log.startReclaiming();
+    await until(() => owner.moves === 1 && owner.log.stats().segments === 1);
+  });
+
   it('while a live message in it cannot be read, and goes when its owner gives that up', async () => {
     const files = new ForgetfulFiles();
     const owner = await Owner.of(files);

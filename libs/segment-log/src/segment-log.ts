@@ -21,6 +21,11 @@ export interface SegmentLogOptions {
   segmentBytes?: number;
   owner: LogOwner;
   files?: FileLayer;
+  /**
+   * When segments may begin to move and go. `after-recovery` (default): once `recoveredQueues` was called, so the owner must fill its
+   * index in the same tick. `when-told`: once `startReclaiming` is called; positions from recovery hold until then.
+   */
+  reclaim?: 'after-recovery' | 'when-told';
 }
 
 /**
@@ -39,6 +44,7 @@ export class SegmentLog {
   private readonly reader: BodyReader;
   private readonly reclaimer: Reclaimer;
   private readonly troubleListeners = new Set<(finding: Finding) => void>();
+  private readonly reclaimsWhenTold: boolean;
   private isClosed = false;
 
   /** Recovers what the directory holds and begins a new segment; resolves when that is durable. */
@@ -100,7 +106,8 @@ export class SegmentLog {
     });
     this.commit.onDurable(() => this.reclaimer.noteDurable());
     this.appender.openSegment(recovered.nextSegment);
-    if (recovered.queues.length === 0) this.reclaimer.start();
+    this.reclaimsWhenTold = options.reclaim === 'when-told';
+    if (recovered.queues.length === 0 && !this.reclaimsWhenTold) this.reclaimer.start();
   }
 
   /** What `define` was last told, by key; kept up to date. */
@@ -134,15 +141,20 @@ export class SegmentLog {
 
   /**
    * The live messages of each queue, in the order of their sequences. Once: the log keeps no copy. The owner must settle
-   * (`appendAcks`, `dropQueue`) those it does not want, and must answer `isLive` for the rest from the same tick on.
+   * (`appendAcks`, `dropQueue`) those it does not want. See `reclaim` for how long the positions hold.
    */
   recoveredQueues(): RecoveredQueue[] {
     if (this.recovered === undefined)
       throw new Error('recoveredQueues() can be called once: the log does not keep them');
     const queues = this.recovered;
     this.recovered = undefined;
-    this.reclaimer.start();
+    if (!this.reclaimsWhenTold) this.reclaimer.start();
     return queues;
+  }
+
+  /** The owner's index is complete: `isLive` and `moved` may be called from now on. */
+  startReclaiming(): void {
+    this.reclaimer.start();
   }
 
   /** `sequence` must be higher than any before it. Chunks together are the payload. */
