@@ -738,7 +738,7 @@ describe('listening', () => {
       other.listen(0, '127.0.0.1', () => resolve((other.address() as { port: number }).port)),
     );
     await expect(createApi(parts(port))).rejects.toThrow(
-      `port ${port} on 127.0.0.1 is taken; stop what listens there, or set TOCSIN_HTTP_PORT (0 picks a free one)`,
+      `port ${port} for HTTP on 127.0.0.1 is taken; stop what listens there, or set TOCSIN_HTTP_PORT (0 picks a free one)`,
     );
     await new Promise((resolve) => other.close(resolve));
   });
