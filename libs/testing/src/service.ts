@@ -19,6 +19,8 @@ export interface ServiceOptions {
   environment?: Record<string, string>;
   /** Share the folder of an earlier run to continue where it was; default: a new one. */
   folder?: string;
+  /** Told the process id at once, for a test that kills the start itself. It leads a process group of its own. */
+  onSpawned?: (pid: number) => void;
 }
 
 /** One run of a built app as a process group of its own, as `npm start` makes it. */
@@ -79,6 +81,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
       ...options.environment,
     },
   });
+  if (child.pid !== undefined) options.onSpawned?.(child.pid);
   return readyService(child, folder);
 }
 
