@@ -1,4 +1,4 @@
-/** The retry ladder: the level for the n-th failure is the n-th rung; past the last, the notification is a dead letter. */
+/** The retry ladder: the n-th failure since a notification was new or last replayed takes the n-th rung; past the last, the notification is a dead letter. */
 export const RETRY_LADDER = [
   { level: '5s', delayMs: 5_000 },
   { level: '30s', delayMs: 30_000 },

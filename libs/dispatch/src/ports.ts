@@ -133,8 +133,11 @@ export interface ClaimRequest {
 }
 
 export type ClaimAnswer =
-  /** Send now. `mayRepeat`: an earlier claim of this very attempt has no outcome, the person may have been told. */
-  | { claim: 'granted'; mayRepeat: boolean }
+  /**
+   * Send now. `mayRepeat`: an earlier claim of this very attempt has no outcome, the person may have been told.
+   * `failures`: attempts that failed (`isFailure`) since the notification was new or last replayed.
+   */
+  | { claim: 'granted'; mayRepeat: boolean; failures: number }
   /** The row waits in the waiting room; ack the delivery. */
   | { claim: 'waiting' }
   /** This attempt, or the whole notification, has its outcome; ack unsent and count. `followUp` names what may still have to be published. */
@@ -239,7 +242,7 @@ export interface ReviewStore {
   addDeadLetters(letters: readonly NewDeadLetter[]): Promise<void>;
   deadLetters(query: DeadLetterQuery): Promise<{ items: DeadLetter[]; nextCursor: string | undefined }>;
   findDeadLetter(id: string): Promise<DeadLetter | undefined>;
-  /** Moves open to replaying and names the attempt to publish; `undefined` when it is not open. Audited. */
+  /** Moves open to replaying, names the attempt to publish and begins the retry ladder anew; `undefined` when it is not open. Audited. */
   beginReplay(id: string, by: string, now: number): Promise<{ letter: DeadLetter; attempt: number } | undefined>;
   endReplay(id: string, result: 'replayed' | 'open', now: number): Promise<void>;
   /** Replays begun and not ended (a crash between): to be published again. */

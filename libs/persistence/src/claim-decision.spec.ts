@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { NotificationStatus } from '#dispatch';
 import { ATTEMPT_MS_MAX } from './attempt-age.js';
 import { aClaim, NOW, ROBOT_BUDGET } from './builders.contract.js';
-import { decideClaim, type KnownAttempt, type Room } from './claim-decision.js';
+import { decideClaim, type KnownAttempt, type KnownNotification, type Room } from './claim-decision.js';
 
 const FOLLOW_UP = { next: 'retry', attempt: 2, delayMs: 5_000 } as const;
 const ATTEMPTS: Record<string, KnownAttempt> = {
@@ -13,6 +13,7 @@ const ATTEMPTS: Record<string, KnownAttempt> = {
   otherOld: { at: 'open', claimedBy: 'run-b', claimedAt: NOW - ATTEMPT_MS_MAX },
   settled: { at: 'settled', followUp: FOLLOW_UP },
 };
+const NEW: KnownNotification = { status: 'queued', via: undefined, failures: 0, attempt: { at: 'absent' } };
 const STATUSES: NotificationStatus[] = ['queued', 'waiting', 'sending', 'retrying', 'sent', 'dead', 'suppressed'];
 const ROOMS = ['free', 'crowded', 'in-flight', 'spent'] as const;
 
@@ -54,7 +55,7 @@ describe('claim decision', () => {
             for (const kind of ROOMS)
               for (const owned of [false, true]) {
                 const request = aClaim('n', { released, budgets: [ROBOT_BUDGET] });
-                const decision = decideClaim(request, NOW, { status, via, attempt }, aRoom(kind), owned);
+                const decision = decideClaim(request, NOW, { status, via, failures: 0, attempt }, aRoom(kind), owned);
                 const said =
                   decision.claim === 'granted' && decision.mayRepeat ? 'granted, may repeat' : decision.claim;
                 const combination = { name, status, via, released, kind, owned };
@@ -69,22 +70,20 @@ describe('claim decision', () => {
   it('names the budget that is closed and how long', () => {
     const room: Room = { crowded: new Set(), inFlight: new Map(), budgets: new Map() };
     room.budgets.set(ROBOT_BUDGET.name, { ...ROBOT_BUDGET, spends: [], blockedUntil: NOW + 5 });
-    const known = { status: 'queued', via: undefined, attempt: { at: 'absent' } } as const;
     const hold = { because: 'budget', budget: ROBOT_BUDGET.name, until: NOW + 5 };
     const request = aClaim('n', { budgets: [ROBOT_BUDGET] });
-    expect(decideClaim(request, NOW, known, room, true)).toEqual({ claim: 'waiting', hold });
+    expect(decideClaim(request, NOW, NEW, room, true)).toEqual({ claim: 'waiting', hold });
     expect(room.crowded).toContain('dingtalk:robot');
   });
 
   it('spends every budget of a granted send, and none of one that waits', () => {
     const room = aRoom('spent');
     const account = { name: 'account', windowMs: 1_000, limit: 9 };
-    const known = { status: 'queued', via: undefined, attempt: { at: 'absent' } } as const;
-    decideClaim(aClaim('n', { budgets: [account, ROBOT_BUDGET] }), NOW, known, room, true);
+    decideClaim(aClaim('n', { budgets: [account, ROBOT_BUDGET] }), NOW, NEW, room, true);
     expect(room.budgets.has('account')).toBe(false);
 
     const free = aRoom('free');
-    decideClaim(aClaim('n', { budgets: [account, ROBOT_BUDGET] }), NOW, known, free, true);
+    decideClaim(aClaim('n', { budgets: [account, ROBOT_BUDGET] }), NOW, NEW, free, true);
     expect([...free.budgets.values()].map(({ name, spends }) => [name, spends])).toEqual([
       ['account', [NOW]],
       ['dingtalk:robot', [NOW]],

@@ -15,6 +15,7 @@ export interface KnownNotification {
   status: string;
   /** The digest that tells it. */
   via: string | undefined;
+  failures: number;
   attempt: KnownAttempt;
 }
 
@@ -39,7 +40,7 @@ export type Hold =
   | { because: 'in-flight'; sends: number };
 
 export type Decision =
-  | { claim: 'granted'; mayRepeat: boolean }
+  | Extract<ClaimAnswer, { claim: 'granted' }>
   /** `hold` absent: it waits already and nothing changes. */
   | { claim: 'waiting'; hold?: Hold }
   | Extract<ClaimAnswer, { claim: 'settled' | 'busy' }>;
@@ -65,7 +66,7 @@ export function decideClaim(
   room: Room,
   ownedByOneProcess: boolean,
 ): Decision {
-  const { attempt, status, via } = known;
+  const { attempt, status, via, failures } = known;
   if (attempt.at === 'settled') return { claim: 'settled', followUp: attempt.followUp };
   if (isFinal(status)) return { claim: 'settled', followUp: { next: 'none' } };
   if (attempt.at === 'open' && !isAbandoned(attempt, request, now, ownedByOneProcess)) return { claim: 'busy' };
@@ -81,7 +82,7 @@ export function decideClaim(
   }
   if (!isRepeat) room.inFlight.set(targetKey, (room.inFlight.get(targetKey) ?? 0) + 1);
   for (const budget of request.budgets) room.budgets.set(budget.name, spend(stateOf(budget, room), now));
-  return { claim: 'granted', mayRepeat: isRepeat };
+  return { claim: 'granted', mayRepeat: isRepeat, failures };
 }
 
 function isAbandoned(

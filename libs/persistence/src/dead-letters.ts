@@ -89,7 +89,7 @@ export class DeadLetters {
       if (taken.notificationId !== null) {
         await sql.models.notification.updateMany({
           where: { id: taken.notificationId, status: { not: 'sent' } },
-          data: { status: 'retrying', finishedAt: null, nextAttempt: attempt },
+          data: { status: 'retrying', finishedAt: null, nextAttempt: attempt, failures: 0 },
         });
       }
       await this.audit(sql, taken, 'replay', by, now, { attempt });

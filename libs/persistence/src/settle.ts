@@ -1,4 +1,4 @@
-import type { NotificationStatus, Settlement, TimelineEntry } from '#dispatch';
+import { isFailure, type NotificationStatus, type Settlement, type TimelineEntry } from '#dispatch';
 import { blockBudgets } from './budgets.js';
 import type { Sql } from './database.js';
 import { isFinal } from './notification-row.js';
@@ -83,10 +83,13 @@ function outcomeRow({ id, attempt, at, durationMs, outcome, followUp }: Settleme
 /** A notification that was sent stays sent, whatever a slower copy comes to. */
 async function writeStatuses(sql: Sql, settlements: readonly Settlement[]): Promise<void> {
   const deciding = new Map<string, Settlement>();
+  const failures = new Map<string, number>();
   for (const settlement of settlements) {
-    const other = deciding.get(settlement.id);
+    const { id, outcome } = settlement;
+    if (isFailure(outcome)) failures.set(id, 1 + (failures.get(id) ?? 0));
+    const other = deciding.get(id);
     const isLater = other === undefined || settlement.attempt > other.attempt;
-    if (isAccepted(settlement) || (isLater && !(other && isAccepted(other)))) deciding.set(settlement.id, settlement);
+    if (isAccepted(settlement) || (isLater && !(other && isAccepted(other)))) deciding.set(id, settlement);
   }
   await sql.forRows(
     {
@@ -97,11 +100,15 @@ async function writeStatuses(sql: Sql, settlements: readonly Settlement[]): Prom
       finished_at: 'bigint',
       until: 'bigint',
       attempt: 'int',
+      failures: 'int',
     },
-    [...deciding.values()].map(statusRow),
+    [...deciding.values()].map((settlement) => ({
+      ...statusRow(settlement),
+      failures: failures.get(settlement.id) ?? 0,
+    })),
     (r) => `update notifications set status = r.status, reason = r.reason, finished_at = r.finished_at,
       waiting_since = case when r.status = 'waiting' then coalesce(notifications.waiting_since, r.at) end,
-      waiting_until = r.until, next_attempt = r.attempt
+      waiting_until = r.until, next_attempt = r.attempt, failures = notifications.failures + r.failures
       from ${r} where notifications.id = r.id and notifications.status <> 'sent' returning notifications.id`,
   );
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { ClaimAnswer, ClaimRequest, FollowUp, WaitingTarget } from '#dispatch';
+import type { ClaimAnswer, ClaimRequest, FollowUp, Settlement, WaitingTarget } from '#dispatch';
 import { ATTEMPT_MS_MAX } from './attempt-age.js';
 import {
   aClaim,
@@ -22,7 +22,7 @@ interface OpenedStore {
   close(): Promise<void>;
 }
 
-const GRANTED: ClaimAnswer = { claim: 'granted', mayRepeat: false };
+const GRANTED: ClaimAnswer = { claim: 'granted', mayRepeat: false, failures: 0 };
 const WAITING: ClaimAnswer = { claim: 'waiting' };
 const BUSY: ClaimAnswer = { claim: 'busy' };
 const NOTHING: FollowUp = { next: 'none' };
@@ -185,7 +185,7 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         ]);
         expect(await statusOf('n')).toBe('retrying');
         expect(await claim(claimOf('n'))).toEqual([{ claim: 'settled', followUp }]);
-        expect(await claim(claimOf('n', { attempt: 2 }))).toEqual([GRANTED]);
+        expect(await claim(claimOf('n', { attempt: 2 }))).toEqual([{ ...GRANTED, failures: 1 }]);
       });
 
       it('spends budgets, and lets wait what they do not allow', async () => {
@@ -238,7 +238,7 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
       it('finds an abandoned attempt, marks its repeat and says so', async () => {
         await claim(claimOf('n'));
         const other = claimOf('n', { claimedBy: 'run-b' });
-        const repeat: ClaimAnswer = { claim: 'granted', mayRepeat: true };
+        const repeat: ClaimAnswer = { claim: 'granted', mayRepeat: true, failures: 0 };
         const soon = await worker().claim([other], NOW + 1_000);
         expect(soon).toEqual([store.ownedByOneProcess ? repeat : BUSY]);
         expect(await worker().claim([other], NOW + 1_000 + ATTEMPT_MS_MAX)).toEqual([repeat]);
@@ -256,7 +256,7 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         await dispatcher().commit(epoch, changes({ released: [own('n')] }));
         const released = { ...other, released: true };
         expect(await worker().claim([released], NOW + 4 * ATTEMPT_MS_MAX)).toEqual([
-          { claim: 'granted', mayRepeat: true },
+          { claim: 'granted', mayRepeat: true, failures: 0 },
         ]);
       });
 
@@ -309,6 +309,29 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         await worker().settle([aSettlement(own('n'))]);
         await worker().settle([failed]);
         expect(await statusOf('n')).toBe('sent');
+      });
+
+      it('counts what failed, not what was limited or aborted, and counts it once', async () => {
+        const retry = (attempt: number): FollowUp => ({ next: 'retry', attempt, delayMs: 5_000 });
+        const busy = { outcome: 'retryable', reason: 'provider-busy' } as const;
+        const ends: Partial<Settlement>[] = [
+          { outcome: busy, followUp: retry(2) },
+          {
+            outcome: { outcome: 'rate-limited', blockedForMs: 1 },
+            followUp: { next: 'wait', attempt: 3, until: NOW },
+          },
+          { outcome: { outcome: 'retryable', reason: 'aborted' }, followUp: retry(4) },
+          { outcome: { outcome: 'unknown', reason: 'no-answer' }, followUp: retry(5) },
+        ];
+        const failures: unknown[] = [];
+        for (const [index, end] of [...ends, {}].entries()) {
+          const [answer] = await claim(claimOf('n', { attempt: index + 1, released: true }));
+          failures.push(answer?.claim === 'granted' ? answer.failures : answer);
+          const settlement = aSettlement(own('n'), { attempt: index + 1, ...end });
+          await worker().settle([settlement, settlement]);
+          await worker().settle([settlement]);
+        }
+        expect(failures).toEqual([0, 1, 1, 1, 2]);
       });
 
       it('suppresses what was not due any more', async () => {
@@ -446,6 +469,18 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         expect(await claim(claimOf('n', { attempt: 2 }))).toEqual([GRANTED]);
         await review().addDeadLetters([aDeadLetter(own('n'))]);
         expect(await statusOf('n')).toBe('sending');
+      });
+
+      it('begins the retry ladder anew with a replay', async () => {
+        await claim(claimOf('n'));
+        const failed: Partial<Settlement> = {
+          outcome: { outcome: 'retryable', reason: 'network' },
+          followUp: { next: 'dead', reason: 'exhausted' },
+        };
+        await worker().settle([aSettlement(own('n'), failed)]);
+        await review().addDeadLetters([aDeadLetter(own('n'))]);
+        const replay = await review().beginReplay(`${own('n')}/1`, 'admin', NOW);
+        expect(await claim(claimOf('n', { attempt: replay!.attempt, released: true }))).toEqual([GRANTED]);
       });
 
       it('is dead and open again when a replay could not be published', async () => {

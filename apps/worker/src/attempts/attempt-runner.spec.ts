@@ -3,6 +3,7 @@ import {
   type ClaimAnswer,
   type ClaimRequest,
   type Envelope,
+  isFailure,
   type NotificationChannel,
   type Outcome,
   type Sender,
@@ -43,6 +44,26 @@ describe('one attempt', () => {
     expect(world.deadLetters).toMatchObject([
       { routingKey: 'email', headers: { reason: 'exhausted', attempt: 6, detail: '451' } },
     ]);
+  });
+
+  it('climbs the ladder by failures, not by what it waited for', async () => {
+    const world = new World([limited, limited, busy, limited, busy, accepted]);
+    while (world.settlements.at(-1)?.outcome.outcome !== 'accepted') {
+      await world.runToEnd();
+      world.release();
+    }
+    expect(world.levels).toEqual(['5s', '30s']);
+  });
+
+  it('has the whole ladder again when it is replayed', async () => {
+    const world = new World([...Array<Outcome>(6).fill(busy), busy, accepted]);
+    await world.runToEnd();
+    expect(world.deadLetters).toHaveLength(1);
+    world.replay();
+    await world.runToEnd();
+    expect(world.levels.slice(5)).toEqual(['5s']);
+    expect(world.attempts().at(-1)).toBe('accepted none');
+    expect(world.deadLetters).toHaveLength(1);
   });
 
   it('is a dead letter at once when the provider refuses for good, and keeps its secrets sealed there', async () => {
@@ -292,11 +313,14 @@ class World {
   publishFailures: PublishError[] = [];
   isDatabaseAway = false;
   refusesSettlements = false;
+  /** Attempts before the replay. */
+  replayedAfter = 0;
   onTold = () => {};
   onSettleFailed = () => {};
   steps = 0;
   crashAtStep: number | undefined;
   crashedAt: string | undefined;
+  private readonly body: Buffer;
   private crashed = deferred();
   private toldWaiters: { count: number; resolve(): void }[] = [];
 
@@ -316,7 +340,13 @@ class World {
       content: { kind: 'text', text: 'disk full' },
       ...options.envelope,
     };
-    this.ready = [{ body: Buffer.from(JSON.stringify(envelope)), headers: { attempt: 1 }, redelivered: false }];
+    this.body = Buffer.from(JSON.stringify(envelope));
+    this.ready = [];
+    this.publishAgain({ attempt: 1 });
+  }
+
+  private publishAgain(headers: Record<string, unknown>): void {
+    this.ready.push({ body: this.body, headers, redelivered: false });
   }
 
   get isDrained(): boolean {
@@ -378,6 +408,18 @@ class World {
   async deliverAll(runner: AttemptRunner): Promise<void> {
     const deliveries = this.ready.splice(0).map((queued) => this.deliver(queued));
     if (deliveries.length > 0) await runner.take('email', deliveries);
+  }
+
+  /** As the waiting room lets it go. */
+  release(): void {
+    const followUp = this.settlements.at(-1)?.followUp;
+    if (followUp?.next === 'wait') this.publishAgain({ attempt: followUp.attempt, released: true });
+  }
+
+  /** As an operator sends it again. */
+  replay(): void {
+    this.replayedAfter = this.settlements.length;
+    this.publishAgain({ attempt: this.settlements.length + 1, released: true });
   }
 
   /** As a cut connection does: what was not acked is ready again. */
@@ -458,7 +500,11 @@ class World {
 
     const mayRepeat = this.claims.has(key);
     this.claims.set(key, undefined);
-    return { claim: 'granted', mayRepeat };
+    return { claim: 'granted', mayRepeat, failures: this.failures() };
+  }
+
+  private failures(): number {
+    return this.settlements.slice(this.replayedAfter).filter(({ outcome }) => isFailure(outcome)).length;
   }
 
   private async settle(settlements: readonly Settlement[]): Promise<void> {

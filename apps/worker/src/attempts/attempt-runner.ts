@@ -44,6 +44,8 @@ const BUG_PAUSE_MS = 1_000;
 const BUSY_DELAY_MS = RETRY_LADDER[0].delayMs;
 const SENDER_TIMEOUT_MS = 15_000;
 
+type Granted = Extract<ClaimAnswer, { claim: 'granted' }>;
+
 export interface AttemptRunnerOptions {
   store: WorkerStore;
   database: DatabaseWatch;
@@ -176,7 +178,7 @@ export class AttemptRunner {
     const { channel } = taken.envelope;
     switch (answer.claim) {
       case 'granted':
-        return this.perform(taken, answer.mayRepeat);
+        return this.perform(taken, answer);
       case 'waiting':
         // The row waits, not the delivery: the waiting room lets it go when its budget allows.
         metrics.add('attempts_waiting_total', { channel });
@@ -192,17 +194,18 @@ export class AttemptRunner {
     }
   }
 
-  private async perform(taken: TakenAttempt, mayRepeat: boolean): Promise<void> {
+  private async perform(taken: TakenAttempt, { mayRepeat, failures }: Granted): Promise<void> {
     const startedAt = Date.now();
     if (isExpired(taken, startedAt)) return this.suppress(taken, startedAt);
 
     const outcome = await this.send(taken, mayRepeat);
     const now = Date.now();
-    const followUp = followUpOf({ outcome, attempt: taken.attempt, afterUnknown: taken.kind.afterUnknown, now });
+    const { attempt, kind } = taken;
+    const followUp = followUpOf({ outcome, attempt, failures, afterUnknown: kind.afterUnknown, now });
     this.count(taken, outcome, now - startedAt, now);
     const isSettled = await this.settle(taken, {
       id: taken.envelope.id,
-      attempt: taken.attempt,
+      attempt,
       at: now,
       durationMs: now - startedAt,
       outcome,

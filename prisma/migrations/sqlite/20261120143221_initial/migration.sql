@@ -76,6 +76,7 @@ CREATE TABLE "notifications" (
     "envelope" TEXT NOT NULL,
     "created_at" BIGINT NOT NULL,
     "finished_at" BIGINT,
+    "failures" INTEGER NOT NULL DEFAULT 0,
     "waiting_since" BIGINT,
     "waiting_until" BIGINT NOT NULL DEFAULT 0,
     "next_attempt" INTEGER NOT NULL DEFAULT 1,
