@@ -52,6 +52,17 @@ describe('POST /api/v1/alerts', () => {
     expect(api.messaging.published).toMatchObject([{ exchange: 'alerts', routingKey: 'alert', type: 'alerts' }]);
   });
 
+  it('says when it accepted them, whichever way they came', async () => {
+    const acceptedAt = Date.now() - 5_000;
+    await api.app.close();
+    api = await startTestApi({ now: () => acceptedAt });
+    await post('/api/v1/alerts', ALERT);
+    await post('/api/v2/alerts', [ALERT]);
+    await post('/hooks/alertmanager', { version: '4', groupKey: '{}:{}', alerts: [{ ...ALERT, status: 'firing' }] });
+    const headers = { acceptedAt: new Date(acceptedAt).toISOString() };
+    expect(api.messaging.published).toMatchObject([{ headers }, { headers }, { headers }]);
+  });
+
   it('takes a single object, drops empty labels and fills in the start', async () => {
     const { body } = await post('/api/v1/alerts', { labels: { a: 'b', c: '' } });
     expect(body).toEqual({ accepted: 1, alerts: [{ fingerprint: fingerprint({ a: 'b' }) }] });

@@ -18,6 +18,18 @@ describe('dispatcher', () => {
     expect(JSON.stringify(machine.broker.notifications)).not.toContain('s3cret');
   });
 
+  it('tells what fired when it was accepted, though it ended while no dispatcher was there', async () => {
+    const machine = new Machine();
+    const at = (ms: number) => new Date(machine.now + ms).toISOString();
+    const accepted = { headers: { acceptedAt: at(0) } };
+    machine.broker.post({ ...anAlert('fired'), endsAt: at(60 * SECOND) }, accepted);
+    machine.broker.post({ ...anAlert('over'), endsAt: at(-SECOND) }, accepted);
+    await machine.advance(3_600 * SECOND);
+    machine.start();
+    await machine.advance(SECOND);
+    expect(toldBy(machine)['email:ops']).toEqual(['fired']);
+  });
+
   it('takes 1,000 alerts in 20 groups through a kill inside groupWait', async () => {
     const machine = new Machine();
     const configuration = withRoute({ groupWaitMs: 10 * SECOND });

@@ -1,5 +1,5 @@
 import type { PostedAlert } from '#dispatch';
-import { ALERT_KEY, EXCHANGES, MESSAGE_TYPES } from '#messaging';
+import { ALERT_KEY, EXCHANGES, HEADERS, MESSAGE_TYPES } from '#messaging';
 import type { ApiParts } from '../api-parts.js';
 import type { Intake } from '../intake/intake.js';
 import type { AcceptedAlert } from './posted-alert.js';
@@ -13,16 +13,19 @@ export type AlertSource = 'api' | 'alertmanager-api' | 'alertmanager-webhook';
 export class AlertIntake {
   constructor(
     private readonly intake: Intake,
-    private readonly parts: Pick<ApiParts, 'metrics'>,
+    private readonly parts: Pick<ApiParts, 'metrics' | 'now'>,
   ) {}
 
   /** @throws Problem when the broker did not confirm every message */
   async accept(alerts: readonly AcceptedAlert[], source: AlertSource): Promise<void> {
+    // What fires now is told, even if it ends while it waits in the queue of a dispatcher that is away.
+    const acceptedAt = new Date((this.parts.now ?? Date.now)()).toISOString();
     await this.intake.publishAll(
       encode(alerts.map(({ posted }) => posted)).map((body) => ({
         exchange: EXCHANGES.alerts.name,
         routingKey: ALERT_KEY,
         type: MESSAGE_TYPES.alerts,
+        headers: { [HEADERS.acceptedAt]: acceptedAt },
         body,
       })),
     );
