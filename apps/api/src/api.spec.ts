@@ -291,7 +291,7 @@ describe('POST /api/v2/alerts, as an Alertmanager', () => {
 
 describe('reading as amtool does', () => {
   const now = Date.now();
-  const alert = (labels: Record<string, string>, endsAt = now + 60_000) => ({
+  const alert = (labels: Record<string, string>, { endsAt, updatedAt } = { endsAt: now + 60_000, updatedAt: now }) => ({
     fingerprint: fingerprint(labels),
     labels,
     annotations: {},
@@ -299,15 +299,22 @@ describe('reading as amtool does', () => {
     endsAt,
     endsAtIsTimeout: false,
     generatorURL: '',
-    updatedAt: now,
+    updatedAt,
   });
 
   beforeEach(() => {
     api.review.alerts = async () => [
       alert({ alertname: 'A', severity: 'critical' }),
-      alert({ alertname: 'B' }),
-      alert({ alertname: 'C' }, now - 1),
+      // Refreshed in memory only: it fires, whatever its stored end says.
+      alert({ alertname: 'B' }, { endsAt: now - 600_000, updatedAt: now - 900_000 }),
+      alert({ alertname: 'C' }, { endsAt: now - 1, updatedAt: now - 1 }),
     ];
+  });
+
+  it('never shows a past end for what fires', async () => {
+    const ends = (await get('/api/v2/alerts')).body().map(({ endsAt }: { endsAt: string }) => Date.parse(endsAt));
+    expect(ends).toHaveLength(2);
+    expect(Math.min(...ends)).toBeGreaterThan(now);
   });
 
   it.each([

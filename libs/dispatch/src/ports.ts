@@ -236,7 +236,7 @@ export interface NotificationView {
 export interface ReviewStore {
   findNotification(id: string): Promise<NotificationView | undefined>;
   alertTimeline(fingerprint: string, limit: number): Promise<TimelineEntry[]>;
-  /** Alerts not yet ended, by fingerprint order. */
+  /** Alerts that fire (`hasEnded` is false), by fingerprint order; the stored end of one that is refreshed may be past. */
   alerts(limit: number): Promise<Alert[]>;
 
   addDeadLetters(letters: readonly NewDeadLetter[]): Promise<void>;

@@ -82,10 +82,10 @@ interface TimelineRow {
   detail: string;
 }
 
+/** As `hasEnded` says: the stored end of an alert that is refreshed lies in the past, for refreshes are not stored. */
 async function alerts(sql: Sql, limit: number): Promise<Alert[]> {
   const rows = await sql.query<AlertRow>(
-    'select * from alerts where ends_at > $1 order by fingerprint limit $2',
-    BigInt(Date.now()),
+    'select * from alerts where ends_at > updated_at order by fingerprint limit $1',
     limit,
   );
   return rows.map(alertOf);

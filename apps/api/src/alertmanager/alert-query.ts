@@ -1,5 +1,13 @@
 import type { Configuration } from '#config';
-import { type Alert, buildRoutingTree, type Matcher, MatcherError, matchesAll, parseMatchers } from '#dispatch';
+import {
+  type Alert,
+  buildRoutingTree,
+  hasEnded,
+  type Matcher,
+  MatcherError,
+  matchesAll,
+  parseMatchers,
+} from '#dispatch';
 import { Problem } from '../problem/problem.js';
 
 /** Query of `GET /api/v2/alerts`; every flag is true unless told otherwise. */
@@ -24,11 +32,11 @@ export interface GettableAlert {
   status: { state: 'active'; silencedBy: string[]; inhibitedBy: string[]; mutedBy: string[] };
 }
 
-/** Alerts that have not ended, by fingerprint, in Alertmanager's form. Nothing is silenced or inhibited by this release, so each is active. */
+/** Alerts that fire, by fingerprint, in Alertmanager's form. Nothing is silenced or inhibited by this release, so each is active. */
 export function selectAlerts(
   alerts: readonly Alert[],
   query: AlertsQuery,
-  { route, receivers }: Configuration,
+  { route, receivers, resolveTimeoutMs }: Configuration,
   now: number,
 ): GettableAlert[] {
   if (query.active === 'false') return [];
@@ -36,18 +44,26 @@ export function selectAlerts(
   const isWanted = receiverTest(query.receiver);
   const tree = buildRoutingTree(route, new Set(receivers.map(({ name }) => name)));
   return alerts
-    .filter((alert) => alert.endsAt > now && matchesAll(matchers, alert.labels))
+    .filter((alert) => !hasEnded(alert) && matchesAll(matchers, alert.labels))
     .map((alert) => ({ alert, names: [...new Set(tree.match(alert.labels).map(({ receiver }) => receiver))] }))
     .filter(({ names }) => names.some(isWanted))
-    .map(({ alert, names }) => toGettable(alert, names));
+    .map(({ alert, names }) => toGettable(alert, names, shownEnd(alert, now, resolveTimeoutMs)));
 }
 
-function toGettable(alert: Alert, receivers: readonly string[]): GettableAlert {
+/**
+ * Refreshes are not stored, so what fires may have a stored end that is past, and clients take a past end for the end: it is shown with the grace
+ * that a restart of the dispatcher would give it.
+ */
+function shownEnd({ endsAt }: Alert, now: number, resolveTimeoutMs: number): number {
+  return endsAt > now ? endsAt : now + resolveTimeoutMs;
+}
+
+function toGettable(alert: Alert, receivers: readonly string[], endsAt: number): GettableAlert {
   return {
     labels: alert.labels,
     annotations: alert.annotations,
     startsAt: new Date(alert.startsAt).toISOString(),
-    endsAt: new Date(alert.endsAt).toISOString(),
+    endsAt: new Date(endsAt).toISOString(),
     updatedAt: new Date(alert.updatedAt).toISOString(),
     generatorURL: alert.generatorURL,
     fingerprint: alert.fingerprint,
