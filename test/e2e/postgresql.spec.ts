@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import {
   type App,
-  hasDebianFile,
   newFolder,
-  type PostgresqlServer,
   removeFolder,
   type Service,
   type SmtpSimulator,
@@ -16,29 +14,26 @@ import {
 } from '#testing';
 import * as stories from './stories.js';
 
-const describeWithPostgresql = hasDebianFile('/usr/lib/postgresql', 'postgresql') ? describe : describe.skip;
+const postgresql = await startPostgresql();
 
-describeWithPostgresql('on PostgreSQL', () => {
-  let postgresql: PostgresqlServer;
+(postgresql === undefined ? describe.skip : describe)('on PostgreSQL', () => {
+  const createDatabase = () => postgresql!.createDatabase();
 
-  beforeAll(async () => {
-    postgresql = (await startPostgresql())!;
-  }, 120_000);
   afterAll(() => postgresql?.stop());
 
   it('one service brings an alert to an inbox and a signed robot', async () => {
-    await stories.alertReachesInboxAndRobot({ environment: { DATABASE_URL: await postgresql.createDatabase() } });
+    await stories.alertReachesInboxAndRobot({ environment: { DATABASE_URL: await createDatabase() } });
   });
 
   it('one service loses no accepted notification when every process is killed', async () => {
     await stories.nothingIsLostWhenEverythingIsKilled({
-      environment: { DATABASE_URL: await postgresql.createDatabase() },
+      environment: { DATABASE_URL: await createDatabase() },
     });
   });
 
   it('separate processes lose nothing when the active dispatcher and a worker are killed', async () => {
     const smtp = await startSmtpServer();
-    const cluster = await startCluster(smtp, await postgresql.createDatabase());
+    const cluster = await startCluster(smtp, await createDatabase());
     try {
       const client = new TocsinClient(cluster.api.http);
       const names = Array.from({ length: 1_000 }, (_, index) => `host-${String(index).padStart(4, '0')}`);
