@@ -1,6 +1,15 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { newFolder, removeFolder, type Service, startService, startSmtpServer, TocsinClient, waitFor } from '#testing';
+import {
+  childOf,
+  isRunning,
+  newFolder,
+  removeFolder,
+  type Service,
+  startService,
+  startSmtpServer,
+  TocsinClient,
+  waitFor,
+} from '#testing';
 
 describe('supervision', () => {
   it('goes on by itself when the broker is killed', async () => {
@@ -68,25 +77,8 @@ describe('supervision', () => {
   });
 });
 
-/** The one child process of the service. */
 function brokerOf(service: Service): number {
-  const child = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .find((pid) => parentOf(pid) === service.pid);
-  if (child === undefined) throw new Error('the service has no broker process');
-  return Number(child);
-}
-
-function parentOf(pid: string): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-  } catch {
-    // It ended between the listing and the look.
-    return undefined;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  return parentOf(String(pid)) !== undefined;
+  const broker = childOf(service.pid);
+  if (broker === undefined) throw new Error('the service has no broker process');
+  return broker;
 }

@@ -38,6 +38,7 @@ it(
     await empty.stop();
 
     console.log(`${ROUNDS} kills: ${JSON.stringify({ ...ledger.figures(), outOfOrder: load.outOfOrder })}`);
+    expect(load.faults).toEqual([]);
     expect(ledger.lost()).toEqual([]);
     expect(ledger.resurrected()).toEqual([]);
     expect(ledger.damaged()).toEqual([]);

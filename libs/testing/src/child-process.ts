@@ -1,0 +1,21 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Process id of the one child of a process, the broker of a service for instance; undefined when it has none now. */
+export function childOf(pid: number): number | undefined {
+  const child = readdirSync('/proc').find((name) => /^\d+$/.test(name) && parentOf(Number(name)) === pid);
+  return child === undefined ? undefined : Number(child);
+}
+
+export function isRunning(pid: number): boolean {
+  return parentOf(pid) !== undefined;
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    // It ended between the listing and the look.
+    return undefined;
+  }
+}
