@@ -178,7 +178,7 @@ export interface WorkerStore {
 export type DeadLetterStatus = 'open' | 'replaying' | 'replayed' | 'discarded';
 
 export interface NewDeadLetter {
-  /** Notification id and last attempt, or a hash of the raw body: storing it again changes nothing. */
+  /** Notification id and last attempt, or a hash of the raw body. */
   id: string;
   notificationId?: string;
   channel?: NotificationChannel;
@@ -239,6 +239,7 @@ export interface ReviewStore {
   /** Alerts that fire (`hasEnded` is false), by fingerprint order; the stored end of one that is refreshed may be past. */
   alerts(limit: number): Promise<Alert[]>;
 
+  /** Storing one again changes nothing; a raw body that failed again (later `failedAt`) after its letter was replayed or discarded is open again. */
   addDeadLetters(letters: readonly NewDeadLetter[]): Promise<void>;
   deadLetters(query: DeadLetterQuery): Promise<{ items: DeadLetter[]; nextCursor: string | undefined }>;
   findDeadLetter(id: string): Promise<DeadLetter | undefined>;

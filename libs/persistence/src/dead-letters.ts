@@ -24,11 +24,18 @@ export class DeadLetters {
     private readonly timeline: TimelineWriter,
   ) {}
 
-  /** A letter that is there already stays as it is, and so does its notification: it may have been replayed since. */
+  /**
+   * A letter that is there already stays as it is, and so does its notification: it may have been replayed since. A notification that fails again has
+   * another attempt, and so another letter; a raw body has its one letter, which is opened again.
+   */
   async add(letters: readonly NewDeadLetter[]): Promise<void> {
     if (letters.length === 0) return;
     await this.database.transaction(async (sql) => {
       const created = await sql.insertNew(DEAD_LETTERS, letters.map(letterRow));
+      await openAgain(
+        sql,
+        letters.filter(({ id, notificationId }) => notificationId === undefined && !created.has(id)),
+      );
       const fresh = letters.filter(({ id, notificationId }) => created.has(id) && notificationId !== undefined);
       const rows = fresh.map(({ notificationId, reason, failedAt }) => ({
         id: notificationId,
@@ -168,6 +175,25 @@ async function lastAttempt({ models }: Sql, notificationId: string | null): Prom
   if (notificationId === null) return 0;
   const { _max } = await models.attempt.aggregate({ where: { notificationId }, _max: { number: true } });
   return _max.number ?? 0;
+}
+
+/**
+ * A copy of the failure that was reviewed has its `failedAt`; a later one is another failure. While it is replayed too: then the replay, or another like
+ * it, has failed before its end was noted.
+ */
+async function openAgain(sql: Sql, letters: readonly NewDeadLetter[]): Promise<void> {
+  const latest = new Map<string, NewDeadLetter>();
+  for (const letter of letters) {
+    if (letter.failedAt > (latest.get(letter.id)?.failedAt ?? 0)) latest.set(letter.id, letter);
+  }
+  await sql.forRows(
+    DEAD_LETTERS.columns,
+    [...latest.values()].map(letterRow),
+    (r) => `update dead_letters set status = r.status, failed_at = r.failed_at, reason = r.reason, detail = r.detail,
+      attempts = r.attempts, replay_attempt = null, resolved_at = null
+      from ${r} where dead_letters.id = r.id and dead_letters.status <> 'open' and dead_letters.failed_at < r.failed_at
+      returning dead_letters.id`,
+  );
 }
 
 function letterRow(letter: NewDeadLetter) {

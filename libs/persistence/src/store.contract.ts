@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { ClaimAnswer, ClaimRequest, FollowUp, Settlement, WaitingTarget } from '#dispatch';
+import type { ClaimAnswer, ClaimRequest, FollowUp, NewDeadLetter, Settlement, WaitingTarget } from '#dispatch';
 import { ATTEMPT_MS_MAX } from './attempt-age.js';
 import {
   aClaim,
@@ -438,21 +438,66 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         });
       });
 
+      const raw = (part: Partial<NewDeadLetter> = {}): NewDeadLetter => {
+        const letter = { id: own('raw'), reason: 'unparseable', attempts: 0, failedAt: NOW } as const;
+        return { ...letter, payload: 'bm8=', detail: 'x\0y', ...part };
+      };
+      const replayRaw = async (now: number) => {
+        await review().beginReplay(own('raw'), 'admin', now);
+        await review().endReplay(own('raw'), 'replayed', now);
+      };
+      const discardRaw = (now: number) => review().discard(own('raw'), 'admin', now);
+
       it('keeps the raw body of what could not be parsed', async () => {
-        const letter = {
-          id: own('raw'),
-          reason: 'unparseable' as const,
-          attempts: 0,
-          failedAt: NOW,
-          payload: 'bm8=',
-          detail: 'x\0y',
-        };
+        const letter = raw();
         await review().addDeadLetters([letter]);
         expect(await review().findDeadLetter(letter.id)).toMatchObject({
           payload: 'bm8=',
           detail: 'x\ufffdy',
           target: undefined,
         });
+      });
+
+      it.each([
+        ['replayed', replayRaw],
+        ['discarded', discardRaw],
+      ])('opens the letter of a raw body again when it fails after it was %s', async (status, resolve) => {
+        await review().addDeadLetters([raw()]);
+        await review().addDeadLetters([raw({ failedAt: NOW + 5, detail: 'while open: the same' })]);
+        expect(await review().findDeadLetter(own('raw'))).toMatchObject({ failedAt: NOW, detail: 'x\ufffdy' });
+        await resolve(NOW + 10);
+        await review().addDeadLetters([raw()]);
+        expect(await review().findDeadLetter(own('raw'))).toMatchObject({ status, resolvedAt: NOW + 10 });
+
+        await review().addDeadLetters([raw({ failedAt: NOW + 20, detail: 'again' })]);
+        const again = { status: 'open', failedAt: NOW + 20, detail: 'again', resolvedAt: undefined };
+        expect(await review().findDeadLetter(own('raw'))).toMatchObject(again);
+      });
+
+      it('leaves open a raw body whose replay failed before the end of the replay was noted', async () => {
+        await review().addDeadLetters([raw()]);
+        await review().beginReplay(own('raw'), 'admin', NOW + 10);
+        await review().addDeadLetters([raw({ failedAt: NOW + 20 })]);
+        await review().endReplay(own('raw'), 'replayed', NOW + 30);
+        expect(await review().findDeadLetter(own('raw'))).toMatchObject({ status: 'open', failedAt: NOW + 20 });
+        expect((await review().unfinishedReplays(100)).map(({ letter }) => letter.id)).not.toContain(own('raw'));
+      });
+
+      it('has a letter for each time that a notification failed, and a late copy of the first changes nothing', async () => {
+        const id = await dead('n');
+        const { attempt } = (await review().beginReplay(id, 'admin', NOW))!;
+        await review().endReplay(id, 'replayed', NOW);
+        const failed: Partial<Settlement> = {
+          attempt,
+          outcome: { outcome: 'permanent', reason: 'refused' },
+          followUp: { next: 'dead', reason: 'refused' },
+        };
+        await claim(claimOf('n', { attempt, released: true }));
+        await worker().settle([aSettlement(own('n'), failed)]);
+        const second = aDeadLetter(own('n'), { id: `${own('n')}/${attempt}`, attempts: attempt });
+        await review().addDeadLetters([aDeadLetter(own('n'), { failedAt: NOW + 99 }), second]);
+        expect(await review().findDeadLetter(id)).toMatchObject({ status: 'replayed' });
+        expect(await review().findDeadLetter(second.id)).toMatchObject({ status: 'open' });
       });
 
       it('replays once, under an attempt of its own', async () => {

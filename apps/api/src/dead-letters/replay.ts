@@ -95,10 +95,7 @@ export class Replay {
     return { result: 'not-published', detail: publication.problem.message };
   }
 
-  /**
-   * A raw body's dead letter is known by its content: failing again it would be the same letter, now marked replayed, and be seen by nobody.
-   * So it is published only when it can be parsed by now.
-   */
+  /** A raw body is published only when it can be parsed by now: the dispatcher would make the same dead letter of it. */
   private whyUnprocessable(letter: DeadLetter): string | undefined {
     if (!isRaw(letter)) return undefined;
     try {
