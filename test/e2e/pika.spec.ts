@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { hasDebianFile, removeFolder, startService } from '#testing';
 
-const describeWithPika = hasDebianFile('/usr/lib/python3/dist-packages/pika', 'python3-pika')
+const describeWithPika = hasDebianFile('/usr/lib/python3/dist-packages/pika/__init__.py', 'python3-pika')
   ? describe
   : describe.skip;
 
