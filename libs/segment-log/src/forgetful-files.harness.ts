@@ -23,6 +23,9 @@ export class ForgetfulFiles implements FileLayer {
   /** While set, fdatasync waits in `heldSyncs`. */
   holdSyncs = false;
   readonly heldSyncs: (() => void)[] = [];
+  /** So many of the next reads wait in `heldReads`. */
+  readsToHold = 0;
+  readonly heldReads: (() => void)[] = [];
   readonly calls: string[] = [];
   private files = new Map<string, MemoryFile>();
   /** Names on the disk for certain. */
@@ -110,6 +113,11 @@ export class ForgetfulFiles implements FileLayer {
   }
 
   read(handle: number, buffer: Uint8Array, position: number, done: (error: Error | null, bytes: number) => void): void {
+    if (this.readsToHold > 0) {
+      this.readsToHold--;
+      this.heldReads.push(() => this.read(handle, buffer, position, done));
+      return;
+    }
     const { path, file } = this.handle(handle);
     this.later('read', path, (error) => {
       if (error !== undefined) return done(error, 0);

@@ -151,15 +151,102 @@ describe('a moved message', () => {
     await log.close();
   });
 
-  it('is read at its old position while the read is under way', async () => {
-    const owner = await Owner.of(new ForgetfulFiles());
+  it('is read at its old position by a read that began before, and its file stays so long', async () => {
+    const files = new ForgetfulFiles();
+    const owner = await Owner.of(files);
     const slow = owner.publish(1);
-    owner.passTraffic(30);
     await owner.synced();
-    const position = owner.held.get(`1/${slow}`)!;
-    const reading = owner.log.read([position], [SIZE]);
+    files.readsToHold = 1;
+    const reading = owner.log.read([owner.held.get(`1/${slow}`)!], [SIZE]);
     owner.passTraffic(100);
+    await owner.synced();
+    await until(() => owner.moves === 1 && owner.log.stats().segments <= 3);
+    await owner.synced();
+    for (let turns = 0; turns < 100; turns++) await turn();
+    expect(files.paths()).toContain(logFile(1));
+    files.heldReads.shift()!();
     expect(await reading).toEqual([Buffer.alloc(SIZE, slow)]);
+    await until(() => !files.paths().includes(logFile(1)));
+  });
+
+  it('is counted once when a crash leaves its old copy beside it', async () => {
+    const files = new ForgetfulFiles();
+    const owner = await Owner.of(files);
+    // A damaged neighbour keeps the old file, and with it the old copy.
+    const damaged = owner.publish(1);
+    const whole = owner.publish(1);
+    await owner.synced();
+    damage(files, 1, Buffer.alloc(SIZE, damaged));
+    owner.passTraffic();
+    await owner.synced();
+    await until(() => owner.moves === 1);
+    await owner.synced();
+
+    const next = await Owner.of(files.afterKill());
+    expect([...next.held.keys()]).toEqual([`1/${damaged}`, `1/${whole}`]);
+    next.passTraffic();
+    await next.synced();
+    next.ack(1, damaged, whole);
+    next.passTraffic();
+    await next.synced();
+    await until(() => next.log.stats().segments === 1);
+  });
+
+  it('does not come back from an old file that could not be removed', async () => {
+    const files = new ForgetfulFiles();
+    const owner = await Owner.of(files);
+    const slow = owner.publish(1);
+    files.failAt = (step, path) =>
+      step === 'unlink' && path === logFile(1) ? codeError('EPERM', 'not now') : undefined;
+    owner.passTraffic();
+    await owner.synced();
+    await until(() => owner.moves === 1);
+    owner.passTraffic(30);
+    owner.ack(1, slow);
+    owner.passTraffic(200);
+    await owner.synced();
+    await until(() => owner.log.stats().segments <= 4);
+    for (let turns = 0; turns < 100; turns++) await turn();
+    files.failAt = () => undefined;
+    expect((await owner.restart(files)).held.size).toBe(0);
+  });
+});
+
+describe('what older segments still need stays', () => {
+  // Enough live messages to make the first segment not worth a rewrite.
+  const LIVE = 12;
+
+  it('a mark, though its own segment goes', async () => {
+    const files = new ForgetfulFiles();
+    const owner = await Owner.of(files);
+    for (let each = 0; each < LIVE; each++) owner.publish(1);
+    owner.passTraffic(20);
+    await owner.synced();
+    await until(() => owner.log.stats().segments === 2);
+    owner.log.appendMarks(1, [2]);
+    owner.passTraffic(100);
+    await owner.synced();
+    await until(() => owner.log.stats().segments <= 2);
+    await owner.log.close();
+    const log = await SegmentLog.open({ directory: '/log', owner, files, segmentBytes: 8192 });
+    const [queue] = log.recoveredQueues();
+    expect([...queue!.flags.subarray(0, 3)]).toEqual([0, 1, 0]);
+    await log.close();
+  });
+
+  it('the drop of a queue, though its own segment goes', async () => {
+    const files = new ForgetfulFiles();
+    const owner = await Owner.of(files);
+    for (let each = 0; each < LIVE; each++) owner.publish(1, 2);
+    owner.passTraffic(20);
+    owner.drop(1);
+    owner.passTraffic(100);
+    await owner.synced();
+    await until(() => owner.log.stats().segments <= 3);
+    for (let turns = 0; turns < 100; turns++) await turn();
+    const next = await owner.restart(files);
+    expect([...next.held.keys()].filter((key) => key.startsWith('1/'))).toEqual([]);
+    expect(next.held.size).toBe(LIVE);
   });
 });
 
@@ -195,14 +282,14 @@ describe('a segment stays', () => {
     const damaged = owner.publish(1);
     const whole = owner.publish(1);
     await owner.synced();
-    const bytes = files.bytesOf(logFile(1));
-    bytes[bytes.indexOf(Buffer.alloc(SIZE, damaged)) + 10]! ^= 1;
+    damage(files, 1, Buffer.alloc(SIZE, damaged));
     const troubles: string[] = [];
     owner.log.onTrouble(({ letter }) => troubles.push(letter));
     owner.passTraffic(300);
     await owner.synced();
-    await until(() => owner.moves > 0);
+    await until(() => owner.moves > 0 && owner.log.stats().segments <= 3);
     await owner.synced();
+    for (let turns = 0; turns < 100; turns++) await turn();
     expect(troubles).toContain('R');
     expect(files.paths()).toContain(logFile(1));
     expect(await owner.log.read([owner.held.get(`1/${damaged}`)!], [SIZE])).toEqual([undefined]);
@@ -227,3 +314,10 @@ describe('a segment stays', () => {
     expect(owner.log.failed).toBeUndefined();
   });
 });
+
+function damage(files: ForgetfulFiles, segment: number, payload: Buffer): void {
+  const bytes = files.bytesOf(logFile(segment));
+  const at = bytes.indexOf(payload);
+  expect(at).toBeGreaterThan(0);
+  bytes[at + 10]! ^= 1;
+}

@@ -7,9 +7,8 @@
  * A sealed segment S is unlinked when
  *   1. nothing in it is live, and the acks and copies that made it so are durable (an ack may rest on a publish before it in the
  *      log; if that were lost while S is gone, the message would be lost);
- *   2. no file is left that its acks and drops speak of: each ack names the segment its message was in, and speaks also of the
- *      segments that one's messages were copied from, while they exist;
- *   3. no file is left from which a message in S was copied, since only the copy's position tells acks what to name;
+ *   2. no file is left that its acks and drops speak of: an ack speaks of the segment that its message was in;
+ *   3. no file is left from which a message in S was copied: acks of the copy name S only, so S answers for the original too;
  *   4. its marks are not needed any more;
  *   5. the open segment's snapshot of all definitions is durable;
  *   6. nobody is reading it.
@@ -269,7 +268,7 @@ export class Reclaimer {
       if (live.length === 0) continue; // settled while it was read
       const sequence = placements.sequences[row]!;
       const position = appender.message(sequence, live, [payload], segment.number);
-      segments.noteCopy(segments.find(segmentOf(position))!, segment);
+      segments.find(segmentOf(position))!.sources.add(segment.number);
       for (const { queue } of live) {
         segment.settle(queue);
         owner.moved(queue, sequence, position);

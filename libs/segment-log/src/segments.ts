@@ -34,14 +34,11 @@ export class Segments {
     }
   }
 
-  /** Notes that `segment` holds an ack of a message that lies in `target`. Copies of it may still lie where it was copied from. */
+  /** Notes that `segment` holds an ack of a message that lies in `target`. */
   speaksOf(segment: Segment, target: number): void {
     if (this.lastTold.segment === segment && this.lastTold.target === target) return;
     this.lastTold = { segment, target };
-    const holder = this.byNumber.get(target);
-    if (holder === undefined) return;
-    if (holder !== segment) segment.speaksOf.add(target);
-    for (const source of holder.sources) segment.speaksOf.add(source);
+    if (target !== segment.number && this.byNumber.has(target)) segment.speaksOf.add(target);
   }
 
   /** Notes that `segment` holds the drop of a queue. */
@@ -54,13 +51,6 @@ export class Segments {
   hold(queue: number): boolean {
     for (const segment of this.all) if (segment.holds(queue)) return true;
     return false;
-  }
-
-  /** A message of `into` is a copy of one in `from`. */
-  noteCopy(into: Segment, from: Segment): void {
-    into.sources.add(from.number);
-    // An ack of the copy written a moment ago did not know of this source yet.
-    this.lastTold = { segment: undefined, target: 0 };
   }
 
   /** Counts what a recovered segment holds, as dead until `revive` says otherwise. Add segments in ascending order. */
