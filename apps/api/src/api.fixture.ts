@@ -158,7 +158,7 @@ export function someSettings(configuration: Partial<Configuration> = {}): Settin
       resolveTimeoutMs: 300_000,
       dispatchLagMax: 100,
       worker: { channels: 1, consumersPerChannel: 1, prefetch: 1 },
-      retentionMs: 1,
+      retentionMs: 3_600_000,
       ...configuration,
     },
   };

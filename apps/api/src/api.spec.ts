@@ -1,6 +1,13 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createNotificationId, fingerprint, openTarget, verifyNotificationId } from '#dispatch';
+import {
+  createNotificationId,
+  fingerprint,
+  idFromKey,
+  idOfDigest,
+  openTarget,
+  originOfNotificationId,
+} from '#dispatch';
 import { PublishError } from '#messaging';
 import { aDeadLetter, BASIC, BEARER, SECRET_KEY, someSettings, startTestApi, type TestApi } from './api.fixture.js';
 import { BODY_BYTES_MAX } from './body/json-body.js';
@@ -439,7 +446,7 @@ describe('notifications', () => {
       content: { kind: 'text', subject: 'hi', text: 'hello' },
     });
     expect(openTarget(envelope.target, ['token', 'secret'], SECRET_KEY)).toEqual(target);
-    expect(verifyNotificationId(SECRET_KEY, envelope.id)).toBe(true);
+    expect(originOfNotificationId(SECRET_KEY, envelope.id)).toMatchObject({ madeBy: 'time' });
   });
 
   it('have the same id for the same key, and another without', async () => {
@@ -509,11 +516,26 @@ describe('notifications', () => {
 });
 
 describe('GET /api/v1/notifications/{id}', () => {
-  const id = createNotificationId(SECRET_KEY, { time: 1, random: Buffer.alloc(10) });
+  const idMadeAt = (time: number) => createNotificationId(SECRET_KEY, { time, random: Buffer.alloc(10) });
+  const id = idMadeAt(Date.now());
 
   it('answers queued for an id of ours that has no row yet', async () => {
     const { status, body } = await get(`/api/v1/notifications/${id}`, BEARER);
     expect([status, body()]).toEqual([200, { id, status: 'queued', attempts: [] }]);
+  });
+
+  it('answers 404 for an id of ours whose row the retention has dropped', async () => {
+    const { retentionMs } = api.settings.configuration;
+    const { status, body } = await get(`/api/v1/notifications/${idMadeAt(Date.now() - retentionMs)}`);
+    expect(status).toBe(404);
+    expect(body().detail).toContain('retention');
+    // Of a flush or digest the row is there before the id is.
+    expect((await get(`/api/v1/notifications/${idOfDigest(SECRET_KEY, ['a', 'b'])}`)).status).toBe(404);
+  });
+
+  it('answers queued for the id of an idempotency key, which does not tell its age', async () => {
+    const ofKey = idFromKey(SECRET_KEY, 'token', 'key');
+    expect((await get(`/api/v1/notifications/${ofKey}`)).body()).toMatchObject({ id: ofKey, status: 'queued' });
   });
 
   it('answers 404 for any other, without asking the database', async () => {

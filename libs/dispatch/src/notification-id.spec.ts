@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { createNotificationId, idFromKey, idOfDigest, idOfFlush, verifyNotificationId } from './notification-id.js';
+import { createNotificationId, idFromKey, idOfDigest, idOfFlush, originOfNotificationId } from './notification-id.js';
 
 const secret = Buffer.alloc(32, 1);
 const otherSecret = Buffer.alloc(32, 2);
@@ -15,8 +15,18 @@ const ids = {
 describe('notification id', () => {
   it.each(Object.entries(ids))('%s: is url-safe, at most 40 characters, and ours', (_kind, id) => {
     expect(id).toMatch(/^[0-9a-v]{39}$/);
-    expect(verifyNotificationId(secret, id)).toBe(true);
-    expect(verifyNotificationId(otherSecret, id)).toBe(false);
+    expect(originOfNotificationId(secret, id)).toBeDefined();
+    expect(originOfNotificationId(otherSecret, id)).toBeUndefined();
+  });
+
+  it('tells where it is from', () => {
+    const origins = Object.entries(ids).map(([name, id]) => [name, originOfNotificationId(secret, id)]);
+    expect(Object.fromEntries(origins)).toEqual({
+      fresh: { madeBy: 'time', at: 1_700_000_000_000 },
+      fromKey: { madeBy: 'key' },
+      ofFlush: { madeBy: 'dispatch' },
+      ofDigest: { madeBy: 'dispatch' },
+    });
   });
 
   it('sorts by time', () => {
@@ -39,10 +49,10 @@ describe('notification id', () => {
     fc.assert(
       fc.property(fc.nat(38), fc.constantFrom(...'0123456789abcdefghijklmnopqrstuv'), (at, digit) => {
         const changed = ids.fresh.slice(0, at) + digit + ids.fresh.slice(at + 1);
-        expect(verifyNotificationId(secret, changed)).toBe(changed === ids.fresh);
+        expect(originOfNotificationId(secret, changed) !== undefined).toBe(changed === ids.fresh);
       }),
     );
-    fc.assert(fc.property(fc.string(), (text) => !verifyNotificationId(secret, text)));
-    expect(verifyNotificationId(secret, 'v'.repeat(39))).toBe(false);
+    fc.assert(fc.property(fc.string(), (text) => originOfNotificationId(secret, text) === undefined));
+    expect(originOfNotificationId(secret, 'v'.repeat(39))).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Envelope, type NotificationView, verifyNotificationId } from '#dispatch';
+import { type Envelope, type NotificationIdOrigin, type NotificationView, originOfNotificationId } from '#dispatch';
 import { EXCHANGES, HEADERS, type OutgoingMessage } from '#messaging';
 import { Allow, Intake as IntakeRoute } from '../access/access.js';
 import { itemsOf } from '../alerts/items.js';
@@ -39,13 +39,30 @@ export class NotificationsController {
   @Get(':id')
   @Allow('ingest')
   async find(@Param('id') id: string, @Res({ passthrough: true }) reply: FastifyReply) {
-    if (!verifyNotificationId(this.parts.settings.secretKey, id)) {
-      throw new Problem('not-found', { detail: `no notification has the id '${id}'` });
-    }
+    const origin = originOfNotificationId(this.parts.settings.secretKey, id);
+    if (!origin) throw new Problem('not-found', { detail: `no notification has the id '${id}'` });
+
     await this.fence.pass(reply);
     const view = await this.parts.review.findNotification(id);
+    if (view) return toAnswer(view);
+    if (this.isForgotten(origin)) {
+      throw new Problem('not-found', { detail: `notification '${id}' is older than the retention and forgotten` });
+    }
     // The id is ours, so it was given out with a confirmed publish: its worker has not come to it yet.
-    return view ? toAnswer(view) : { id, status: 'queued', attempts: [] };
+    return { id, status: 'queued', attempts: [] };
+  }
+
+  /** Without a row, an id too old for the queue was dropped by the retention. The age of an idempotency key's id is not known: it answers queued for ever. */
+  private isForgotten(origin: NotificationIdOrigin): boolean {
+    const { settings, now = Date.now } = this.parts;
+    switch (origin.madeBy) {
+      case 'time':
+        return origin.at <= now() - settings.configuration.retentionMs;
+      case 'key':
+        return false;
+      case 'dispatch':
+        return true;
+    }
   }
 }
 
