@@ -52,8 +52,8 @@ export class BrokerLoad {
 
   /** Publishes and consumes until the connection is lost. Resolves then. */
   async runUntilLost(url: string): Promise<void> {
-    const model = await this.#connect(url);
     try {
+      const model = await this.#connect(url);
       await declareAll(await this.#openChannel(model));
       const lost = onceLost(model);
       const isLost = () => lost.is;
