@@ -1,3 +1,4 @@
+import assert from 'node:assert';
 import { SegmentLog } from '#segment-log';
 import { assembleEngine, type EngineStats } from './engine/assemble.js';
 import { type Clock, systemClock } from './queues/clock.js';
@@ -34,23 +35,24 @@ export interface Engine {
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { directory, clock = systemClock, log: report = () => undefined, segmentBytes, messageMemoryBytes } = options;
   let assembled: Awaited<ReturnType<typeof assembleEngine>> | undefined;
-  const movedBefore: [queue: number, sequence: number, position: number][] = [];
+  const filled = () => {
+    assert(assembled, 'the log asks about messages only once it was told that the queues are filled');
+    return assembled;
+  };
   const log = await SegmentLog.open({
     directory,
     segmentBytes,
+    // Filling the queues reads bodies by the positions found: none may move meanwhile.
+    reclaim: 'when-told',
     owner: {
-      // Until the queues are filled nothing may be thrown away.
-      isLive: (queue, sequence) => assembled?.isLive(queue, sequence) ?? true,
-      moved(queue, sequence, position) {
-        if (assembled === undefined) movedBefore.push([queue, sequence, position]);
-        else assembled.moved(queue, sequence, position);
-      },
+      isLive: (queue, sequence) => filled().isLive(queue, sequence),
+      moved: (queue, sequence, position) => filled().moved(queue, sequence, position),
     },
   });
   log.onTrouble(({ file, offset, says }) => report(`${file} at byte ${offset}: ${says}`));
   for (const { file, offset, says } of log.recovery.findings) report(`${file} at byte ${offset}: ${says}`);
   assembled = await assembleEngine({ log, clock, report, messageMemoryBytes });
-  for (const [queue, sequence, position] of movedBefore) assembled.moved(queue, sequence, position);
+  log.startReclaiming();
   const { virtualHost, stats, stop } = assembled;
   return {
     virtualHost: (name) => (name === virtualHost.name ? virtualHost : undefined),
