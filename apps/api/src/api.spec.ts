@@ -588,6 +588,14 @@ describe('GET /api/v1/notifications/{id}', () => {
     });
   });
 
+  it('shows why nothing was sent', async () => {
+    const suppressed = { id, channel: 'email', status: 'suppressed', reason: 'expired', createdAt: 1_000 } as const;
+    const unset = { via: undefined, receiver: undefined, groupKey: undefined, attempts: [] };
+    api.review.findNotification = async () => ({ ...suppressed, ...unset });
+    const answer = (await get(`/api/v1/notifications/${id}`)).body();
+    expect(answer).toMatchObject({ status: 'suppressed', reason: 'expired' });
+  });
+
   it('sends one fence after something was accepted, and none when nothing was since', async () => {
     await get(`/api/v1/notifications/${id}`);
     expect(api.messaging.fences).toBe(0);

@@ -66,14 +66,14 @@ const OUTCOME_COLUMNS = {
   follow_up: 'text',
 } as const;
 
-function outcomeRow({ id, attempt, at, durationMs, outcome, followUp }: Settlement) {
+function outcomeRow(settlement: Settlement) {
+  const { id, attempt, at, durationMs, outcome, followUp } = settlement;
   return {
     id,
     attempt,
     ended_at: Math.round(at),
     duration_ms: Math.round(durationMs),
-    outcome: outcome.outcome,
-    reason: reasonOf(outcome),
+    ...toldOf(settlement),
     provider_code: outcome.providerCode,
     provider_message: outcome.providerMessage,
     follow_up: JSON.stringify(followUp),
@@ -143,13 +143,16 @@ export function statusAfter({ outcome, followUp }: Settlement): NotificationStat
   }
 }
 
-function reasonAfter({ outcome, followUp }: Settlement): string | undefined {
-  return followUp.next === 'dead' ? followUp.reason : reasonOf(outcome);
+function reasonAfter(settlement: Settlement): string | undefined {
+  const { followUp } = settlement;
+  return followUp.next === 'dead' ? followUp.reason : toldOf(settlement).reason;
 }
 
-function reasonOf(outcome: Settlement['outcome']): string | undefined {
-  if ('reason' in outcome) return outcome.reason;
-  return outcome.outcome === 'rate-limited' ? 'rate-limited' : undefined;
+/** What is recorded of an attempt: nobody refused what was suppressed. */
+function toldOf({ outcome, suppressed }: Settlement): { outcome: string; reason: string | undefined } {
+  if (suppressed !== undefined) return { outcome: 'suppressed', reason: suppressed };
+  if ('reason' in outcome) return { outcome: outcome.outcome, reason: outcome.reason };
+  return { outcome: outcome.outcome, reason: outcome.outcome === 'rate-limited' ? 'rate-limited' : undefined };
 }
 
 /**
@@ -200,7 +203,7 @@ function entryOf(settlement: Settlement): TimelineEntry {
     at: Math.round(at),
     notificationId: id,
     kind: statusAfter(settlement),
-    detail: { attempt, durationMs: Math.round(durationMs), ...outcome, followUp },
+    detail: { attempt, durationMs: Math.round(durationMs), ...outcome, ...toldOf(settlement), followUp },
   };
 }
 

@@ -337,9 +337,13 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
 
       it('suppresses what was not due any more', async () => {
         await claim(claimOf('n'));
-        const outcome = { outcome: 'permanent', reason: 'refused', providerMessage: 'expired' } as const;
-        await worker().settle([aSettlement(own('n'), { outcome })]);
-        expect(await review().findNotification(own('n'))).toMatchObject({ status: 'suppressed', reason: 'refused' });
+        const outcome = { outcome: 'permanent', reason: 'refused', providerMessage: 'it expired' } as const;
+        await worker().settle([aSettlement(own('n'), { outcome, suppressed: 'expired' })]);
+        expect(await review().findNotification(own('n'))).toMatchObject({
+          status: 'suppressed',
+          reason: 'expired',
+          attempts: [{ outcome: 'suppressed', reason: 'expired', providerMessage: 'it expired' }],
+        });
       });
     });
 
