@@ -1,4 +1,4 @@
-import { brokerUrlOf, loadSettings, requireSharedDatabase } from '#config';
+import { brokerUrlOf, loadSettings, requireSharedDatabase, secretsOf } from '#config';
 import { matcherProblem } from '#dispatch';
 import { connectMessaging } from '#messaging';
 import { openPersistence } from '#persistence';
@@ -11,8 +11,7 @@ runProcess(async (life) => {
   // Before the settings are loaded: a start that cannot succeed makes no credentials.
   requireSharedDatabase(process.env, 'api');
   const settings = await loadSettings({ environment: process.env, checkTarget, checkMatcher: matcherProblem });
-  const secrets = [settings.ingestToken, settings.adminPassword];
-  const logger = createLogger({ name: 'api', level: settings.logLevel, secrets });
+  const logger = createLogger({ name: 'api', level: settings.logLevel, secrets: secretsOf(settings) });
   const persistence = await openPersistence(settings);
   life.onStop(() => persistence.close());
   const messaging = await connectMessaging({ url: brokerUrlOf(settings), name: 'tocsin-api', logger });

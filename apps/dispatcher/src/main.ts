@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
-import { brokerUrlOf, loadSettings, requireSharedDatabase } from '#config';
+import { brokerUrlOf, loadSettings, requireSharedDatabase, secretsOf } from '#config';
 import { matcherProblem } from '#dispatch';
 import { connectMessaging, shownBrokerUrl } from '#messaging';
 import { openPersistence } from '#persistence';
@@ -12,8 +12,7 @@ import { DispatcherModule } from './dispatcher.module.js';
 runProcess(async (life) => {
   requireSharedDatabase(process.env, 'dispatcher');
   const settings = await loadSettings({ environment: process.env, checkTarget, checkMatcher: matcherProblem });
-  const secrets = [settings.ingestToken, settings.adminPassword];
-  const logger = createLogger({ name: 'dispatcher', level: settings.logLevel, secrets });
+  const logger = createLogger({ name: 'dispatcher', level: settings.logLevel, secrets: secretsOf(settings) });
   const persistence = await openPersistence(settings);
   life.onStop(() => persistence.close());
   const url = brokerUrlOf(settings);

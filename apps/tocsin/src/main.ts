@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { loadSettings, type Settings } from '#config';
+import { loadSettings, type Settings, secretsOf } from '#config';
 import { matcherProblem } from '#dispatch';
 import { connectMessaging, shownBrokerUrl } from '#messaging';
 import { openPersistence } from '#persistence';
@@ -15,8 +15,7 @@ import { startEmbeddedBroker } from './embedded-broker.js';
 /** Everything in one: the broker as a process of its own, api, dispatcher and worker as one service with one database client. */
 runProcess(async (life) => {
   const settings = await loadSettings({ environment: process.env, checkTarget, checkMatcher: matcherProblem });
-  const secrets = [settings.ingestToken, settings.adminPassword];
-  const logger = createLogger({ name: 'tocsin', level: settings.logLevel, secrets });
+  const logger = createLogger({ name: 'tocsin', level: settings.logLevel, secrets: secretsOf(settings) });
   const metrics = new Metrics();
   const health = new Health();
 

@@ -28,13 +28,13 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Settin
     brokerUrl: values.BROKER_URL,
     databaseUrl: values.DATABASE_URL,
     logLevel: values.TOCSIN_LOG_LEVEL,
-    ...(await secretsOf(values, print)),
+    ...(await credentialsOf(values, print)),
     configuration,
   };
 }
 
 /** The data folder is touched only when the environment leaves one of the three unset. */
-async function secretsOf(
+async function credentialsOf(
   values: ReturnType<typeof parseEnvironment>['values'],
   print: (line: string) => void,
 ): Promise<Pick<Settings, 'ingestToken' | 'adminPassword' | 'secretKey'>> {
