@@ -14,6 +14,8 @@ export type App = 'tocsin' | 'broker' | 'api' | 'dispatcher' | 'worker';
 export interface ServiceOptions {
   /** Default: `tocsin`, all in one. */
   app?: App;
+  /** Start it by the npm script, as a user does; `pid` is npm's then. */
+  isThroughNpm?: boolean;
   /** Text of `tocsin.yaml`. */
   configuration?: string;
   environment?: Record<string, string>;
@@ -67,8 +69,9 @@ export function removeFolder(folder: string): Promise<void> {
 export async function startService(options: ServiceOptions = {}): Promise<Service> {
   const folder = options.folder ?? (await newFolder());
   if (options.configuration !== undefined) await writeFile(join(folder, 'tocsin.yaml'), options.configuration);
-  const child = spawn(process.execPath, [join(repository(), 'dist/apps', options.app ?? 'tocsin', 'src/main.js')], {
-    cwd: folder,
+  const { command, parameters, cwd, environment } = howToStart(options, folder);
+  const child = spawn(command, parameters, {
+    cwd,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -78,11 +81,24 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
       TOCSIN_MANAGEMENT_PORT: '0',
       TOCSIN_INGEST_TOKEN: TEST_INGEST_TOKEN,
       TOCSIN_ADMIN_PASSWORD: TEST_ADMIN_PASSWORD,
+      ...environment,
       ...options.environment,
     },
   });
   if (child.pid !== undefined) options.onSpawned?.(child.pid);
   return readyService(child, folder);
+}
+
+/** The built app in its folder, or `npm start` in the checkout with data and configuration in that folder. */
+function howToStart({ app = 'tocsin', isThroughNpm = false, configuration }: ServiceOptions, folder: string) {
+  if (!isThroughNpm) {
+    const script = join(repository(), 'dist/apps', app, 'src/main.js');
+    return { command: process.execPath, parameters: [script], cwd: folder, environment: {} };
+  }
+  const environment: Record<string, string> = { TOCSIN_DATA_DIR: join(folder, 'data') };
+  if (configuration !== undefined) environment['TOCSIN_CONFIG'] = join(folder, 'tocsin.yaml');
+  const script = app === 'tocsin' ? 'start' : `start:${app}`;
+  return { command: 'npm', parameters: ['run', script], cwd: repository(), environment };
 }
 
 /** Sources and built code lie at different depths. */
