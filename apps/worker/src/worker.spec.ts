@@ -232,7 +232,7 @@ class MemoryStore implements WorkerStore {
 
       const mayRepeat = this.claims.has(key);
       this.claims.set(key, undefined);
-      return { claim: 'granted', mayRepeat, failures: 0 };
+      return { claim: 'granted', mayRepeat, isResumed: mayRepeat, failures: 0 };
     });
   }
 

@@ -134,10 +134,10 @@ export interface ClaimRequest {
 
 export type ClaimAnswer =
   /**
-   * Send now. `mayRepeat`: an earlier claim of this very attempt has no outcome, the person may have been told.
-   * `failures`: attempts that failed (`isFailure`) since the notification was new or last replayed.
+   * Send now. `mayRepeat`: the person may have been told, for an earlier attempt had no answer or, `isResumed`, this very attempt was claimed before and
+   * has no outcome. `failures`: attempts that failed (`isFailure`) since the notification was new or last replayed.
    */
-  | { claim: 'granted'; mayRepeat: boolean; failures: number }
+  | { claim: 'granted'; mayRepeat: boolean; isResumed: boolean; failures: number }
   /** The row waits in the waiting room; ack the delivery. */
   | { claim: 'waiting' }
   /** This attempt, or the whole notification, has its outcome; ack unsent and count. `followUp` names what may still have to be published. */

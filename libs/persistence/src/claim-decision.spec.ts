@@ -13,7 +13,13 @@ const ATTEMPTS: Record<string, KnownAttempt> = {
   otherOld: { at: 'open', claimedBy: 'run-b', claimedAt: NOW - ATTEMPT_MS_MAX },
   settled: { at: 'settled', followUp: FOLLOW_UP },
 };
-const NEW: KnownNotification = { status: 'queued', via: undefined, failures: 0, attempt: { at: 'absent' } };
+const NEW: KnownNotification = {
+  status: 'queued',
+  via: undefined,
+  failures: 0,
+  unanswered: false,
+  attempt: { at: 'absent' },
+};
 const STATUSES: NotificationStatus[] = ['queued', 'waiting', 'sending', 'retrying', 'sent', 'dead', 'suppressed'];
 const ROOMS = ['free', 'crowded', 'in-flight', 'spent'] as const;
 
@@ -55,7 +61,7 @@ describe('claim decision', () => {
             for (const kind of ROOMS)
               for (const owned of [false, true]) {
                 const request = aClaim('n', { released, budgets: [ROBOT_BUDGET] });
-                const decision = decideClaim(request, NOW, { status, via, failures: 0, attempt }, aRoom(kind), owned);
+                const decision = decideClaim(request, NOW, { ...NEW, status, via, attempt }, aRoom(kind), owned);
                 const said =
                   decision.claim === 'granted' && decision.mayRepeat ? 'granted, may repeat' : decision.claim;
                 const combination = { name, status, via, released, kind, owned };
@@ -66,6 +72,13 @@ describe('claim decision', () => {
               }
     });
   }
+
+  it('says that the person may have been told after an attempt without an answer', () => {
+    const again = decideClaim(aClaim('n'), NOW, { ...NEW, unanswered: true }, aRoom('free'), true);
+    expect(again).toEqual({ claim: 'granted', mayRepeat: true, isResumed: false, failures: 0 });
+    const resumed = decideClaim(aClaim('n'), NOW, { ...NEW, attempt: ATTEMPTS['otherOld']! }, aRoom('free'), true);
+    expect(resumed).toEqual({ claim: 'granted', mayRepeat: true, isResumed: true, failures: 0 });
+  });
 
   it('names the budget that is closed and how long', () => {
     const room: Room = { crowded: new Set(), inFlight: new Map(), budgets: new Map() };

@@ -16,6 +16,8 @@ export interface KnownNotification {
   /** The digest that tells it. */
   via: string | undefined;
   failures: number;
+  /** An earlier attempt had no answer. */
+  unanswered: boolean;
   attempt: KnownAttempt;
 }
 
@@ -56,8 +58,8 @@ export type Decision =
  *   any        waiting, not let go   waiting
  *   absent     others wait before it, too many sends under way, or no budget   waiting
  *   open       abandoned, no budget  waiting: a repeat is a send like any other
- *   open       abandoned             granted, may repeat
- *   absent     otherwise             granted
+ *   open       abandoned             granted, resumed, may repeat
+ *   absent     otherwise             granted; may repeat when an earlier attempt had no answer
  */
 export function decideClaim(
   request: ClaimRequest,
@@ -66,23 +68,23 @@ export function decideClaim(
   room: Room,
   ownedByOneProcess: boolean,
 ): Decision {
-  const { attempt, status, via, failures } = known;
+  const { attempt, status, via, failures, unanswered } = known;
   if (attempt.at === 'settled') return { claim: 'settled', followUp: attempt.followUp };
   if (isFinal(status)) return { claim: 'settled', followUp: { next: 'none' } };
   if (attempt.at === 'open' && !isAbandoned(attempt, request, now, ownedByOneProcess)) return { claim: 'busy' };
   if (status === 'waiting' && (via !== undefined || !request.released)) return { claim: 'waiting' };
 
   const { targetKey } = request.envelope;
-  const isRepeat = attempt.at === 'open';
+  const isResumed = attempt.at === 'open';
   // A repeat had its place in the order already, and its first claim counts as under way itself.
-  const hold = (isRepeat ? undefined : findCrowd(request, room)) ?? findClosedBudget(request.budgets, room, now);
+  const hold = (isResumed ? undefined : findCrowd(request, room)) ?? findClosedBudget(request.budgets, room, now);
   if (hold !== undefined) {
     room.crowded.add(targetKey);
     return { claim: 'waiting', hold };
   }
-  if (!isRepeat) room.inFlight.set(targetKey, (room.inFlight.get(targetKey) ?? 0) + 1);
+  if (!isResumed) room.inFlight.set(targetKey, (room.inFlight.get(targetKey) ?? 0) + 1);
   for (const budget of request.budgets) room.budgets.set(budget.name, spend(stateOf(budget, room), now));
-  return { claim: 'granted', mayRepeat: isRepeat, failures };
+  return { claim: 'granted', mayRepeat: isResumed || unanswered, isResumed, failures };
 }
 
 function isAbandoned(

@@ -55,7 +55,7 @@ export async function claimAll(
 /** Decides one and notes it, so that a copy of it in the same batch is seen as what it is. */
 function decide({ request, now }: TimedRequest, known: Known, room: Room, ownedByOneProcess: boolean): Decision {
   const { envelope, attempt, claimedBy } = request;
-  const notification = known.notifications.get(envelope.id) ?? { status: 'queued', via: undefined, failures: 0 };
+  const notification = known.notifications.get(envelope.id) ?? NEW_NOTIFICATION;
   const key = attemptKey(envelope.id, attempt);
   const knownAttempt = known.attempts.get(key) ?? { at: 'absent' };
   const decision = decideClaim(request, now, { ...notification, attempt: knownAttempt }, room, ownedByOneProcess);
@@ -67,6 +67,8 @@ function decide({ request, now }: TimedRequest, known: Known, room: Room, ownedB
   }
   return decision;
 }
+
+const NEW_NOTIFICATION = { status: 'queued', via: undefined, failures: 0, unanswered: false };
 
 interface Known {
   notifications: Map<string, Omit<KnownNotification, 'attempt'>>;
@@ -95,14 +97,24 @@ async function lockNotifications(sql: Sql, requests: readonly TimedRequest[]): P
 }
 
 async function selectNotifications(sql: Sql, ids: readonly string[]): Promise<Known['notifications']> {
-  const rows = await sql.forIds<{ id: string; status: string; via: string | null; failures: number }>(
+  const rows = await sql.forIds<NotificationRow>(
     [...ids].sort(),
     (r) =>
-      `select id, status, via, failures from notifications where id in (select r.id from ${r}) order by id ${sql.dialect.forUpdate}`,
+      `select id, status, via, failures, unanswered from notifications where id in (select r.id from ${r}) order by id ${sql.dialect.forUpdate}`,
   );
   return new Map(
-    rows.map(({ id, status, via, failures }) => [id, { status, via: via ?? undefined, failures: Number(failures) }]),
+    rows.map(({ id, status, via, failures, unanswered }) => {
+      return [id, { status, via: via ?? undefined, failures: Number(failures), unanswered: Boolean(unanswered) }];
+    }),
   );
+}
+
+interface NotificationRow {
+  id: string;
+  status: string;
+  via: string | null;
+  failures: number | bigint;
+  unanswered: boolean | bigint;
 }
 
 async function selectAttempts(sql: Sql, requests: readonly TimedRequest[]): Promise<Known['attempts']> {

@@ -99,6 +99,13 @@ async function digest(sql: Sql, digested: DispatchChanges['digested']): Promise<
     (r) => `update notifications set via = r.digest_id from ${r}
       where notifications.id = r.id and ${STILL_WAITS} returning notifications.id`,
   );
+  // Somebody may have been told what the digest tells: then it may repeat that.
+  await sql.forIds(
+    digested.map(({ digestId }) => digestId),
+    (r) => `update notifications set unanswered = true where id in (select r.id from ${r}) and exists (
+      select 1 from notifications member where member.via = notifications.id and (member.unanswered or exists (
+        select 1 from attempts where notification_id = member.id and outcome is null))) returning id`,
+  );
 }
 
 async function writeOutbox(sql: Sql, outbox: readonly OutboxMessage[]): Promise<void> {

@@ -84,9 +84,11 @@ function outcomeRow(settlement: Settlement) {
 async function writeStatuses(sql: Sql, settlements: readonly Settlement[]): Promise<void> {
   const deciding = new Map<string, Settlement>();
   const failures = new Map<string, number>();
+  const unanswered = new Set<string>();
   for (const settlement of settlements) {
     const { id, outcome } = settlement;
     if (isFailure(outcome)) failures.set(id, 1 + (failures.get(id) ?? 0));
+    if (outcome.outcome === 'unknown') unanswered.add(id);
     const other = deciding.get(id);
     const isLater = other === undefined || settlement.attempt > other.attempt;
     if (isAccepted(settlement) || (isLater && !(other && isAccepted(other)))) deciding.set(id, settlement);
@@ -101,14 +103,16 @@ async function writeStatuses(sql: Sql, settlements: readonly Settlement[]): Prom
       until: 'bigint',
       attempt: 'int',
       failures: 'int',
+      unanswered: 'boolean',
     },
-    [...deciding.values()].map((settlement) => ({
-      ...statusRow(settlement),
-      failures: failures.get(settlement.id) ?? 0,
-    })),
+    [...deciding.values()].map((settlement) => {
+      const { id } = settlement;
+      return { ...statusRow(settlement), failures: failures.get(id) ?? 0, unanswered: unanswered.has(id) };
+    }),
     (r) => `update notifications set status = r.status, reason = r.reason, finished_at = r.finished_at,
       waiting_since = case when r.status = 'waiting' then coalesce(notifications.waiting_since, r.at) end,
-      waiting_until = r.until, next_attempt = r.attempt, failures = notifications.failures + r.failures
+      waiting_until = r.until, next_attempt = r.attempt, failures = notifications.failures + r.failures,
+      unanswered = (notifications.unanswered or r.unanswered)
       from ${r} where notifications.id = r.id and notifications.status <> 'sent' returning notifications.id`,
   );
 }

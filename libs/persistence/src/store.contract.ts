@@ -22,7 +22,8 @@ interface OpenedStore {
   close(): Promise<void>;
 }
 
-const GRANTED: ClaimAnswer = { claim: 'granted', mayRepeat: false, failures: 0 };
+const GRANTED: ClaimAnswer = { claim: 'granted', mayRepeat: false, isResumed: false, failures: 0 };
+const RESUMED: ClaimAnswer = { claim: 'granted', mayRepeat: true, isResumed: true, failures: 0 };
 const WAITING: ClaimAnswer = { claim: 'waiting' };
 const BUSY: ClaimAnswer = { claim: 'busy' };
 const NOTHING: FollowUp = { next: 'none' };
@@ -239,10 +240,9 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
       it('finds an abandoned attempt, marks its repeat and says so', async () => {
         await claim(claimOf('n'));
         const other = claimOf('n', { claimedBy: 'run-b' });
-        const repeat: ClaimAnswer = { claim: 'granted', mayRepeat: true, failures: 0 };
         const soon = await worker().claim([other], NOW + 1_000);
-        expect(soon).toEqual([store.ownedByOneProcess ? repeat : BUSY]);
-        expect(await worker().claim([other], NOW + 1_000 + ATTEMPT_MS_MAX)).toEqual([repeat]);
+        expect(soon).toEqual([store.ownedByOneProcess ? RESUMED : BUSY]);
+        expect(await worker().claim([other], NOW + 1_000 + ATTEMPT_MS_MAX)).toEqual([RESUMED]);
         expect((await review().findNotification(own('n')))?.attempts).toMatchObject([{ number: 1, mayRepeat: true }]);
       });
 
@@ -256,9 +256,7 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         const epoch = await dispatcher().takeEpoch('a', NOW);
         await dispatcher().commit(epoch, changes({ released: [own('n')] }));
         const released = { ...other, released: true };
-        expect(await worker().claim([released], NOW + 4 * ATTEMPT_MS_MAX)).toEqual([
-          { claim: 'granted', mayRepeat: true, failures: 0 },
-        ]);
+        expect(await worker().claim([released], NOW + 4 * ATTEMPT_MS_MAX)).toEqual([RESUMED]);
       });
 
       it('serves calls that come at once, each with its own answers', async () => {
@@ -335,6 +333,19 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         expect(failures).toEqual([0, 1, 1, 1, 2]);
       });
 
+      it('says from then on that the person may have been told, once an attempt had no answer', async () => {
+        const retry = (attempt: number): FollowUp => ({ next: 'retry', attempt, delayMs: 5_000 });
+        await claim(claimOf('n'));
+        const silent = { outcome: 'unknown', reason: 'no-answer' } as const;
+        await worker().settle([aSettlement(own('n'), { outcome: silent, followUp: retry(2) })]);
+        expect(await claim(claimOf('n', { attempt: 2 }))).toEqual([{ ...GRANTED, mayRepeat: true, failures: 1 }]);
+        const busy = { outcome: 'retryable', reason: 'provider-busy' } as const;
+        await worker().settle([aSettlement(own('n'), { attempt: 2, outcome: busy, followUp: retry(3) })]);
+        expect(await claim(claimOf('n', { attempt: 3 }))).toEqual([{ ...GRANTED, mayRepeat: true, failures: 2 }]);
+        const { attempts = [] } = (await review().findNotification(own('n'))) ?? {};
+        expect(attempts.map(({ mayRepeat }) => mayRepeat)).toEqual([false, true, true]);
+      });
+
       it('suppresses what was not due any more', async () => {
         await claim(claimOf('n'));
         const outcome = { outcome: 'permanent', reason: 'refused', providerMessage: 'it expired' } as const;
@@ -377,6 +388,28 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         await worker().settle([aSettlement(own('digest'))]);
         expect([await statusOf('a'), await statusOf('b')]).toEqual(['sent', 'sent']);
         expect(await claim(claimOf('a'))).toEqual([{ claim: 'settled', followUp: NOTHING }]);
+      });
+
+      it('may repeat what one of its members may have told', async () => {
+        await claim(claimOf('a'));
+        const silent = { outcome: 'unknown', reason: 'no-answer' } as const;
+        const followUp: FollowUp = { next: 'retry', attempt: 2, delayMs: 5_000 };
+        await worker().settle([aSettlement(own('a'), { outcome: silent, followUp })]);
+        await claim(claimOf('a', { attempt: 2, perTargetInFlight: 0 }));
+        await waitFor('b');
+        const epoch = await dispatcher().takeEpoch('a', NOW);
+        await dispatcher().commit(epoch, digestOf('a', 'b'));
+        expect(await claim(claimOf('digest'))).toEqual([{ ...GRANTED, mayRepeat: true }]);
+      });
+
+      it('may repeat what a worker that ended in the middle of it may have told', async () => {
+        const budgets = [{ ...ownBudget(), limit: 1, windowMs: 4 * ATTEMPT_MS_MAX }];
+        await claim(claimOf('a', { budgets }));
+        await worker().claim([claimOf('a', { budgets, claimedBy: 'run-b' })], NOW + ATTEMPT_MS_MAX);
+        await waitFor('b');
+        const epoch = await dispatcher().takeEpoch('a', NOW);
+        await dispatcher().commit(epoch, digestOf('a', 'b'));
+        expect(await claim(claimOf('digest'))).toEqual([{ ...GRANTED, mayRepeat: true }]);
       });
 
       it('leaves alone what no longer waits', async () => {

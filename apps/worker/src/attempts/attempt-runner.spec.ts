@@ -188,6 +188,25 @@ describe('an attempt claimed before without an outcome', () => {
   });
 });
 
+describe('an attempt after one without an answer', () => {
+  it('is told marked, and counted', async () => {
+    const world = new World([silent, busy, accepted]);
+    await world.runToEnd();
+    expect(world.told.map(({ mayRepeat }) => mayRepeat)).toEqual([false, true, true]);
+    expect(await world.counted('tocsin_attempts_repeated_total')).toBe(2);
+  });
+
+  it('is told, marked, when it is replayed where its notification channel may not tell twice by itself', async () => {
+    const world = new World([silent, accepted], { kind: { afterUnknown: 'give-up' } });
+    await world.runToEnd();
+    expect(world.deadLetters).toMatchObject([{ headers: { reason: 'no-answer' } }]);
+    world.replay();
+    await world.runToEnd();
+    expect(world.told.map(({ mayRepeat }) => mayRepeat)).toEqual([false, true]);
+    expect(world.attempts().at(-1)).toBe('accepted none');
+  });
+});
+
 describe('with the database away', () => {
   it('hands deliveries back unclaimed and asks for a pause', async () => {
     const world = new World([accepted]);
@@ -498,9 +517,10 @@ class World {
     const settlement = this.claims.get(key);
     if (settlement) return { claim: 'settled', followUp: settlement.followUp };
 
-    const mayRepeat = this.claims.has(key);
+    const isResumed = this.claims.has(key);
+    const mayRepeat = isResumed || this.settlements.some(({ outcome }) => outcome.outcome === 'unknown');
     this.claims.set(key, undefined);
-    return { claim: 'granted', mayRepeat, failures: this.failures() };
+    return { claim: 'granted', mayRepeat, isResumed, failures: this.failures() };
   }
 
   private failures(): number {

@@ -194,13 +194,14 @@ export class AttemptRunner {
     }
   }
 
-  private async perform(taken: TakenAttempt, { mayRepeat, failures }: Granted): Promise<void> {
+  private async perform(taken: TakenAttempt, granted: Granted): Promise<void> {
     const startedAt = Date.now();
     if (isExpired(taken, startedAt)) return this.suppress(taken, startedAt);
 
-    const outcome = await this.send(taken, mayRepeat);
+    const outcome = await this.send(taken, granted);
     const now = Date.now();
     const { attempt, kind } = taken;
+    const { failures } = granted;
     const followUp = followUpOf({ outcome, attempt, failures, afterUnknown: kind.afterUnknown, now });
     this.count(taken, outcome, now - startedAt, now);
     const isSettled = await this.settle(taken, {
@@ -215,13 +216,14 @@ export class AttemptRunner {
     if (isSettled) await this.finish(taken, followUp, detailOf(outcome));
   }
 
-  private async send(taken: TakenAttempt, mayRepeat: boolean): Promise<Outcome> {
+  private async send(taken: TakenAttempt, { mayRepeat, isResumed }: Granted): Promise<Outcome> {
     const { channel } = taken.envelope;
     const { senders, metrics, timeoutMs } = this.options;
     if (mayRepeat) metrics.add('attempts_repeated_total', { channel });
     const outcome = await tell(taken, {
       sender: senders.get(channel),
       mayRepeat,
+      isResumed,
       timeoutMs: timeoutMs(channel) ?? SENDER_TIMEOUT_MS,
       shutdown: this.shutdown.signal,
     });

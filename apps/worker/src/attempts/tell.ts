@@ -11,6 +11,8 @@ const ABORT_GRACE_MS = 500;
 export interface TellOptions {
   sender: Sender | undefined;
   mayRepeat: boolean;
+  /** This very attempt was begun before, and has no outcome. */
+  isResumed: boolean;
   /** The sender's own limit. */
   timeoutMs: number;
   shutdown: AbortSignal;
@@ -18,11 +20,12 @@ export interface TellOptions {
 
 /** One try at telling the person. Never throws: what a sender throws is a bug, and an attempt without an answer. */
 export async function tell(taken: TakenAttempt, options: TellOptions): Promise<Outcome> {
-  const { sender, mayRepeat, timeoutMs, shutdown } = options;
+  const { sender, mayRepeat, isResumed, timeoutMs, shutdown } = options;
   const { envelope, attempt, kind, opened } = taken;
   if (!opened.ok) return misconfigured(opened.problem);
   if (!sender) return misconfigured(`no sender for '${envelope.channel}' in tocsin.yaml`);
-  if (mayRepeat && kind.afterUnknown === 'give-up') {
+  // Not for `mayRepeat` alone: who replays a dead letter that had no answer wants it told, marked.
+  if (isResumed && kind.afterUnknown === 'give-up') {
     return unanswered('an earlier worker began this attempt and ended before it recorded an answer');
   }
   if (shutdown.aborted) return { outcome: 'retryable', reason: 'aborted', providerMessage: 'not begun: shutting down' };
