@@ -26,17 +26,50 @@ describe('a message damaged on disk', () => {
   });
 });
 
-/** In every file: the log may have rewritten a segment that was small. */
+describe('a queue whose definition is damaged on disk', () => {
+  it('keeps its messages, under another name, also over the next start and beyond their expiry', async () => {
+    engine.queue('q', { 'x-message-ttl': 1_000 });
+    for (const body of ['first', 'second']) engine.publish('', 'q', body);
+    await engine.reopen();
+    await flipByteIn('queue:/:q', engine.directory);
+    await engine.reopen();
+    expect(engine.reports.join('\n')).toContain(
+      "2 messages of a queue without a definition are kept in queue 'damaged.1'",
+    );
+
+    await engine.reopen();
+    await engine.clock.advance(2_000);
+    const consumer = engine.consume('damaged.1');
+    while (consumer.deliveries.length < 2) await ticks();
+    expect(consumer.bodies).toEqual(['first', 'second']);
+  });
+});
+
+describe('a damaged record of the next queue number', () => {
+  it('does not give a new queue the number of another', async () => {
+    engine.queue('q');
+    engine.publish('', 'q', 'old');
+    await engine.reopen();
+    await flipByteIn('next-queue-number', engine.directory);
+    await engine.reopen();
+    engine.queue('new');
+    engine.publish('', 'new', 'young');
+    await engine.reopen();
+    expect([engine.ready('q'), engine.ready('new')]).toEqual([1, 1]);
+  });
+});
+
+/** Wherever it stands: the log may have rewritten a segment that was small, and keeps definitions more than once. */
 async function flipByteIn(text: string, directory: string): Promise<void> {
   let flipped = 0;
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
     const bytes = await readFile(path);
-    const at = bytes.indexOf(text);
-    if (at === -1) continue;
-    bytes[at]! ^= 0xff;
+    for (let at = bytes.indexOf(text); at !== -1; at = bytes.indexOf(text)) {
+      bytes[at]! ^= 0xff;
+      flipped++;
+    }
     await writeFile(path, bytes);
-    flipped++;
   }
   if (flipped === 0) throw new Error(`no file holds '${text}'`);
 }

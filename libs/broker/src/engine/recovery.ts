@@ -1,4 +1,4 @@
-import { peekProperty } from '#amqp-codec';
+import { findField, peekProperty, type Table } from '#amqp-codec';
 import type { RecoveredQueue } from '#segment-log';
 import { readQueueSettings } from '../queues/arguments.js';
 import { READ_AHEAD_BYTES, READ_AHEAD_MESSAGES } from '../queues/body-loader.js';
@@ -31,22 +31,40 @@ export function restoreDefinitions(definitions: Definitions, topology: Topology,
   }
 }
 
-/** Fills the queues with the messages found in the log. What belongs to no queue is given up: its queue was being deleted. */
+/** Fills the queues with the messages found in the log. Those of a queue whose definition was damaged are kept for a person. */
 export async function restoreMessages(
   recovered: readonly RecoveredQueue[],
   topology: Topology,
   host: QueueHost,
 ): Promise<void> {
   for (const found of recovered) {
-    const queue = topology.queuesByNumber.get(found.queue);
-    if (queue === undefined) {
-      host.log.dropQueue(found.queue);
-      continue;
-    }
+    const queue = topology.queuesByNumber.get(found.queue) ?? addRescueQueue(found, topology, host);
+    // A retry queue's messages would expire here into nothing.
+    if (isRescueQueue(queue)) found.expiresAt.fill(0);
     if (needsBodies(queue)) await fillFromBodies(queue, found, host);
     else fill(queue, found);
     queue.recovered();
   }
+}
+
+/** Deleting a queue drops its messages first, so messages without a queue mean that its definition is gone. */
+function addRescueQueue(found: RecoveredQueue, topology: Topology, host: QueueHost): Queue {
+  const name = `damaged.${found.queue}`;
+  host.report(
+    `${found.count} messages of a queue without a definition are kept in queue '${name}'; move them where they belong, then delete it`,
+  );
+  const properties = { name, durable: true, autoDelete: false, arguments: RESCUED, owner: undefined };
+  const queue = new Queue(properties, readQueueSettings(RESCUED, `queue '${name}'`), found.queue, host);
+  topology.addQueue(queue);
+  return queue;
+}
+
+/** Kept in the definition, for later starts to know it by; no argument that means anything to a queue. */
+const RESCUE_ARGUMENT = 'x-tocsin-rescued';
+const RESCUED: Table = [[RESCUE_ARGUMENT, { tag: 't', value: true }]];
+
+function isRescueQueue(queue: Queue): boolean {
+  return findField(queue.properties.arguments, RESCUE_ARGUMENT) !== undefined;
 }
 
 function restoreExchange(exchange: StoredExchange, topology: Topology): void {

@@ -55,15 +55,18 @@ export class Topology {
 
   restoreQueue(queue: Queue): void {
     this.queues.set(queue.name, queue);
-    if (queue.isDurable) this.queuesByNumber.set(queue.number, queue);
+    if (!queue.isDurable) return;
+    this.queuesByNumber.set(queue.number, queue);
+    this.definitions.noteQueueNumber(queue.number);
   }
 
   removeQueue(queue: Queue): void {
     this.queues.delete(queue.name);
     this.queuesByNumber.delete(queue.number);
     for (const binding of [...queue.incoming]) this.#removeBinding(binding, 'binding-goes');
-    if (queue.isDurable) this.definitions.dropQueue(queue.name);
+    // The messages first: a crash in between leaves an empty queue, never messages without one, which would look like damage.
     queue.delete();
+    if (queue.isDurable) this.definitions.dropQueue(queue.name);
   }
 
   /** Binding twice is binding once. */

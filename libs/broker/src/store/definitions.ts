@@ -69,6 +69,11 @@ export class Definitions {
     return stored;
   }
 
+  /** A queue with this number exists, whatever became of the record of the next one: two with one number would share messages. */
+  noteQueueNumber(number: number): void {
+    this.#nextQueueNumber = Math.max(this.#nextQueueNumber, number + 1);
+  }
+
   takeQueueNumber(): number {
     const number = this.#nextQueueNumber++;
     this.log.define(NUMBER_KEY, Buffer.from(String(this.#nextQueueNumber)));
