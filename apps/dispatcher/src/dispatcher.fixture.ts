@@ -129,6 +129,8 @@ export class FakeDatabase {
   readonly digested: DispatchChanges['digested'] = [];
   readonly forgetCalls: number[] = [];
   waiting: WaitingTarget[] = [];
+  /** They waited when the dispatcher looked, and no longer when it commits. */
+  readonly toldMeanwhile = new Set<string>();
   /** An alert whose label `a` has this value breaks its transaction. */
   refusedLabel: string | undefined;
   /** Thrown by every statement while set. */
@@ -160,7 +162,7 @@ export class FakeDatabase {
     };
   }
 
-  private commit(epoch: number, changes: DispatchChanges): 'committed' | 'superseded' {
+  private commit(epoch: number, changes: DispatchChanges): { due: OutboxMessage[] } | 'superseded' {
     if (epoch !== this.epoch) return 'superseded';
     if (changes.alerts.some(({ labels }) => labels['a'] === this.refusedLabel))
       throw new Error('invalid byte sequence');
@@ -175,7 +177,8 @@ export class FakeDatabase {
       if (this.notifications.has(envelope.id)) throw new Error(`notification ${envelope.id} exists`);
       this.notifications.set(envelope.id, envelope);
     }
-    for (const message of changes.outbox) this.outbox.set(message.id, message);
+    const due = changes.outbox.filter(({ id }) => !this.toldMeanwhile.has(id.slice(0, id.lastIndexOf('/'))));
+    for (const message of due) this.outbox.set(message.id, message);
     this.timeline.push(...changes.timeline);
     this.released.push(...changes.released);
     this.digested.push(...changes.digested);
@@ -184,7 +187,7 @@ export class FakeDatabase {
       ...target,
       waiting: target.waiting.filter(({ id }) => !gone.has(id)),
     }));
-    return 'committed';
+    return { due };
   }
 }
 

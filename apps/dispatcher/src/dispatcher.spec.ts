@@ -232,6 +232,18 @@ describe('dispatcher', () => {
     expect(machine.database.digested.map(({ digestId }) => digestId)).toEqual(Array(11).fill(digest?.id));
   });
 
+  it('publishes only what the database let go: nothing that was told meanwhile', async () => {
+    const machine = new Machine();
+    const crowd = aCrowd(2);
+    const [told, waits] = crowd.waiting.map(({ id }) => id) as [string, string];
+    machine.database.waiting = [crowd];
+    machine.database.toldMeanwhile.add(told);
+    machine.start();
+    await machine.advance(2 * SECOND);
+    const released = machine.broker.notifications.filter(isReleased);
+    expect(released.map(({ messageId }) => messageId)).toEqual([`${waits}/1`]);
+  });
+
   it('forgets what is old in slices, now and then', async () => {
     const machine = new Machine();
     machine.start();

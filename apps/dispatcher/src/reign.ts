@@ -1,5 +1,12 @@
-import { type DecidedChanges, Decisions, Dispatch, type DispatchOptions, type WaitingTarget } from '#dispatch';
-import { ackAll, type Delivery, DISPATCH_QUEUE } from '#messaging';
+import {
+  Decisions,
+  Dispatch,
+  type DispatchOptions,
+  type OutboxMessage,
+  type TimelineEntry,
+  type WaitingTarget,
+} from '#dispatch';
+import { ackAll, type Delivery, DISPATCH_QUEUE, HEADERS } from '#messaging';
 import { type Clock, type DispatcherParts, SYSTEM_CLOCK } from './dispatcher-parts.js';
 import { readDeliveries } from './inbox.js';
 import { publishLeftovers, publishOutbox, publishUnreadable, toOutboxMessage } from './outbox.js';
@@ -128,8 +135,8 @@ export class Reign {
     if (result === 'superseded') throw new SupersededError(`epoch ${this.epoch} is over: another dispatcher is active`);
     metrics.add('dispatcher_batches_total', {});
     this.assertActive();
-    await publishOutbox(outbox, store, messaging);
-    this.count(decided);
+    await publishOutbox(result.due, store, messaging);
+    this.count(decided.changes.timeline, result.due);
   }
 
   private assertActive(): void {
@@ -150,16 +157,15 @@ export class Reign {
     this.nextRetentionAt = now + (forgotten >= RETENTION_ROWS_MAX ? RETENTION_INTERVAL_BUSY_MS : RETENTION_INTERVAL_MS);
   }
 
-  private count({ changes, publications }: DecidedChanges): void {
+  private count(timeline: readonly TimelineEntry[], due: readonly OutboxMessage[]): void {
     const { metrics } = this.parts;
     metrics.set('dispatcher_alerts', { status: 'known' }, this.dispatch.alertCount);
     metrics.set('dispatcher_groups', {}, this.dispatch.groupCount);
-    for (const { envelope, released } of publications) {
-      metrics.add(released ? 'notifications_released_total' : 'notifications_published_total', {
-        channel: envelope.channel,
-      });
+    for (const { routingKey: channel, headers } of due) {
+      const isReleased = headers[HEADERS.released] === true;
+      metrics.add(isReleased ? 'notifications_released_total' : 'notifications_published_total', { channel });
     }
-    for (const { kind, detail } of changes.timeline) {
+    for (const { kind, detail } of timeline) {
       if (kind === 'suppressed') metrics.add('dispatcher_suppressed_total', { reason: String(detail['reason']) });
     }
   }

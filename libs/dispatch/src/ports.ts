@@ -107,8 +107,11 @@ export interface DispatcherStore {
   /** Makes the caller the active dispatcher; the answer fences every earlier one. */
   takeEpoch(holder: string, now: number): Promise<number>;
   load(): Promise<StoredDispatch>;
-  /** `superseded`: another dispatcher took a later epoch and nothing was written. */
-  commit(epoch: number, changes: DispatchChanges): Promise<'committed' | 'superseded'>;
+  /**
+   * Answers the messages that are due, now in the outbox. Not those of notifications that exist already, nor of releases and digests of what no longer
+   * waits: a worker was quicker. `superseded`: another dispatcher took a later epoch and nothing was written.
+   */
+  commit(epoch: number, changes: DispatchChanges): Promise<{ due: OutboxMessage[] } | 'superseded'>;
   unpublished(limit: number): Promise<OutboxMessage[]>;
   /** Published rows leave the outbox. */
   markPublished(ids: readonly string[]): Promise<void>;

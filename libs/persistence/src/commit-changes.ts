@@ -1,4 +1,4 @@
-import type { DispatchChanges, NewNotification, OutboxMessage } from '#dispatch';
+import type { DispatchChanges, NewNotification, OutboxMessage, TimelineEntry } from '#dispatch';
 import type { Sql } from './database.js';
 import { alertRow, groupRow, logRow, rowId } from './dispatch-rows.js';
 import { notificationRow } from './notification-row.js';
@@ -11,16 +11,17 @@ export async function commitChanges(
   timeline: TimelineWriter,
   epoch: number,
   changes: DispatchChanges,
-): Promise<'committed' | 'superseded'> {
+): Promise<{ due: OutboxMessage[] } | 'superseded'> {
   // First, and locked: an epoch taken later waits for this transaction, one taken earlier is seen here.
   const current = `select epoch from dispatcher_epoch where id = 1 and epoch = $1 ${sql.dialect.forUpdate}`;
   if ((await sql.query(current, epoch)).length === 0) return 'superseded';
 
   await writeState(sql, changes);
-  const published = await writeNotifications(sql, changes);
-  await timeline.append(sql, changes.timeline);
-  await writeOutbox(sql, changes.outbox.filter(published));
-  return 'committed';
+  const { isDue, isTrue } = await writeNotifications(sql, changes);
+  await timeline.append(sql, changes.timeline.filter(isTrue));
+  const due = changes.outbox.filter(isDue);
+  await writeOutbox(sql, due);
+  return { due };
 }
 
 async function writeState(sql: Sql, changes: DispatchChanges): Promise<void> {
@@ -36,22 +37,52 @@ function forget(sql: Sql, table: string, key: string, ids: string[]): Promise<un
   return sql.forIds(ids, (r) => `delete from ${table} where ${key} in (select r.id from ${r}) returning ${key}`);
 }
 
+interface Written {
+  isDue(message: OutboxMessage): boolean;
+  isTrue(entry: TimelineEntry): boolean;
+}
+
 /**
- * Answers which outbox rows are due. A flush computed again names a notification that exists, and has been or will be published by
- * its first row; a release computed again names one that no longer waits. Neither gets a second message.
+ * Answers which outbox rows are due, and which timeline entries came true. A flush computed again names a notification that exists, and has been or will
+ * be published by its first row; a release or a digest may name one that a worker took meanwhile. Neither gets a second message.
  */
-async function writeNotifications(sql: Sql, changes: DispatchChanges): Promise<(message: OutboxMessage) => boolean> {
-  const touched = [...changes.released, ...changes.digested.map(({ id }) => id)];
-  await lockNotifications(sql, touched);
-  const created = await createNotifications(sql, changes.notifications);
+async function writeNotifications(sql: Sql, changes: DispatchChanges): Promise<Written> {
+  await lockNotifications(sql, [...changes.released, ...changes.digested.map(({ id }) => id)]);
+  const torn = await tornDigests(sql, changes.digested);
+  const digested = changes.digested.filter(({ digestId }) => !torn.has(digestId));
+  const created = await createNotifications(
+    sql,
+    changes.notifications.filter(({ envelope }) => !torn.has(envelope.id)),
+  );
   const released = await release(sql, changes.released);
-  await digest(sql, changes.digested);
+  await digest(sql, digested);
 
   const named = new Set([...changes.notifications.map(({ envelope }) => envelope.id), ...changes.released]);
-  return ({ id }) => {
-    const notificationId = id.slice(0, id.lastIndexOf('/'));
-    return !named.has(notificationId) || created.has(notificationId) || released.has(notificationId);
+  const members = new Set(digested.map(({ id }) => id));
+  return {
+    isDue: ({ id }) => {
+      const notificationId = id.slice(0, id.lastIndexOf('/'));
+      return !named.has(notificationId) || created.has(notificationId) || released.has(notificationId);
+    },
+    isTrue: ({ kind, notificationId = '' }) => {
+      if (kind === 'released') return released.has(notificationId);
+      return kind !== 'digested' || members.has(notificationId);
+    },
   };
+}
+
+/**
+ * Digests with a member that no longer waits: it would be told twice. The whole digest is dropped, for its text names them all; those who still wait
+ * are looked at again.
+ */
+async function tornDigests(sql: Sql, digested: DispatchChanges['digested']): Promise<Set<string>> {
+  const torn = await sql.forRows<{ digest_id: string }>(
+    { id: 'text', digest_id: 'text' },
+    digested.map(({ id, digestId }) => ({ id, digest_id: digestId })),
+    (r) => `select distinct r.digest_id from ${r} where not exists (
+      select 1 from notifications where notifications.id = r.id and ${STILL_WAITS})`,
+  );
+  return new Set(torn.map(({ digest_id }) => digest_id));
 }
 
 /** In one order everywhere, so that a dispatcher and a worker never wait for each other in a circle. */

@@ -105,7 +105,7 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         const alert = anAlert({ fingerprint: own('f') });
         expect(await dispatcher().commit(old, changes({ alerts: [alert] }))).toBe('superseded');
         expect((await dispatcher().load()).alerts).not.toContainEqual(alert);
-        expect(await dispatcher().commit(current, changes({ alerts: [alert] }))).toBe('committed');
+        expect(await dispatcher().commit(current, changes({ alerts: [alert] }))).toEqual({ due: [] });
         expect((await dispatcher().load()).alerts).toContainEqual(alert);
       });
 
@@ -115,12 +115,12 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         const flush = changes({ notifications: [aNotification(own('n'))], outbox: [message] });
         const ownMessages = async () => (await dispatcher().unpublished(1_000)).filter(({ id }) => id === message.id);
 
-        await dispatcher().commit(epoch, flush);
+        expect(await dispatcher().commit(epoch, flush)).toEqual({ due: [message] });
         expect(await ownMessages()).toEqual([message]);
         await dispatcher().commit(epoch, flush);
         expect(await ownMessages()).toHaveLength(1);
         await dispatcher().markPublished([message.id]);
-        await dispatcher().commit(epoch, flush);
+        expect(await dispatcher().commit(epoch, flush)).toEqual({ due: [] });
         expect(await ownMessages()).toEqual([]);
         expect(await statusOf('n')).toBe('queued');
       });
@@ -215,6 +215,19 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         await dispatcher().commit(epoch, changes({ released: [own('c')], outbox: [anOutboxMessage(`${own('c')}/1`)] }));
         expect(await statusOf('c')).toBe('queued');
         expect(await worker().claim([claimOf('c', { budgets, released: true })], later)).toEqual([GRANTED]);
+      });
+
+      it('is not let go once more when a worker was quicker than the dispatcher', async () => {
+        await claim(claimOf('a', { perTargetInFlight: 0 }));
+        const epoch = await dispatcher().takeEpoch('a', NOW);
+        const entry = { at: NOW, notificationId: own('a'), fingerprint: own('f'), kind: 'released', detail: {} };
+        const message = anOutboxMessage(`${own('a')}/1`);
+        const release = changes({ released: [own('a')], outbox: [message], timeline: [entry] });
+        expect(await dispatcher().commit(epoch, release)).toEqual({ due: [message] });
+        await claim(claimOf('a', { released: true }));
+        expect(await dispatcher().commit(epoch, release)).toEqual({ due: [] });
+        expect(await statusOf('a')).toBe('sending');
+        expect(await review().alertTimeline(own('f'), 10)).toEqual([entry]);
       });
 
       it('keeps the place of who was let go and has to wait again', async () => {
@@ -412,12 +425,16 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         expect(await claim(claimOf('digest'))).toEqual([{ ...GRANTED, mayRepeat: true }]);
       });
 
-      it('leaves alone what no longer waits', async () => {
-        await waitFor('a');
+      it('is not made when a member no longer waits: nobody is told twice, and the others wait on', async () => {
+        await waitFor('a', 'b');
         const epoch = await dispatcher().takeEpoch('a', NOW);
         await dispatcher().commit(epoch, changes({ released: [own('a')] }));
-        await dispatcher().commit(epoch, digestOf('a'));
+        const entry = { at: NOW, notificationId: own('b'), fingerprint: own('f'), kind: 'digested', detail: {} };
+        expect(await dispatcher().commit(epoch, { ...digestOf('a', 'b'), timeline: [entry] })).toEqual({ due: [] });
         expect(await review().findNotification(own('a'))).toMatchObject({ status: 'queued', via: undefined });
+        expect(await review().findNotification(own('b'))).toMatchObject({ status: 'waiting', via: undefined });
+        expect(await review().findNotification(own('digest'))).toBeUndefined();
+        expect(await review().alertTimeline(own('f'), 10)).toEqual([]);
       });
 
       it('takes what it tells with it when it dies, and mends it when its replay is sent', async () => {
