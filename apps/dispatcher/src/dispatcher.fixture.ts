@@ -152,9 +152,11 @@ export class FakeDatabase {
         })),
       commit: (epoch, changes) => statement('commit', () => this.commit(epoch, structuredClone(changes))),
       unpublished: (limit) => statement('unpublished', () => [...this.outbox.values()].slice(0, limit)),
-      markPublished: (ids) =>
+      markPublished: (epoch, ids) =>
         statement('markPublished', () => {
+          if (epoch !== this.epoch) return 'superseded';
           for (const id of ids) this.outbox.delete(id);
+          return 'marked';
         }),
       waitingTargets: () => statement('waitingTargets', () => this.waiting),
       forgetBefore: (instant, rowsMax) =>

@@ -13,7 +13,8 @@ import {
 import { type Clock, type DispatcherParts, SYSTEM_CLOCK } from './dispatcher-parts.js';
 import { publishUnreadable } from './outbox.js';
 import { readDispatchOptions } from './receivers.js';
-import { Reign, SupersededError } from './reign.js';
+import { Reign } from './reign.js';
+import { SupersededError } from './superseded-error.js';
 import { Suspects } from './suspects.js';
 
 /** Deliveries taken in one turn, and how long the first waits for company. */

@@ -2,6 +2,7 @@ import type { DispatcherStore, OutboxMessage, Publication } from '#dispatch';
 import { EXCHANGES, HEADERS, type OutgoingMessage, UNPARSEABLE_KEY } from '#messaging';
 import type { DispatcherMessaging } from './dispatcher-parts.js';
 import type { Unreadable } from './inbox.js';
+import { SupersededError } from './superseded-error.js';
 
 /** Published and waited for at once; well below the publisher's bound on unconfirmed messages. */
 export const OUTBOX_SLICE = 500;
@@ -18,8 +19,9 @@ export function toOutboxMessage({ envelope, attempt, released }: Publication): O
   };
 }
 
-/** Publishes what a commit wrote, and takes it out of the outbox. A message that fails stays there for the next start. */
+/** Publishes what a commit wrote, and takes it out of the outbox. A message that fails stays there for the next start. @throws SupersededError */
 export async function publishOutbox(
+  epoch: number,
   messages: readonly OutboxMessage[],
   store: DispatcherStore,
   messaging: DispatcherMessaging,
@@ -27,17 +29,24 @@ export async function publishOutbox(
   for (let start = 0; start < messages.length; start += OUTBOX_SLICE) {
     const slice = messages.slice(start, start + OUTBOX_SLICE);
     await publishAll(slice.map(toOutgoing), messaging);
-    await store.markPublished(slice.map(({ id }) => id));
+    const ids = slice.map(({ id }) => id);
+    if ((await store.markPublished(epoch, ids)) === 'superseded') {
+      throw new SupersededError(`epoch ${epoch} is over: its outbox is the successor's`);
+    }
   }
 }
 
 /** What an earlier reign committed and did not, as far as the outbox knows, publish. */
-export async function publishLeftovers(store: DispatcherStore, messaging: DispatcherMessaging): Promise<number> {
+export async function publishLeftovers(
+  epoch: number,
+  store: DispatcherStore,
+  messaging: DispatcherMessaging,
+): Promise<number> {
   let published = 0;
   for (;;) {
     const left = await store.unpublished(OUTBOX_SLICE);
     if (left.length === 0) return published;
-    await publishOutbox(left, store, messaging);
+    await publishOutbox(epoch, left, store, messaging);
     published += left.length;
   }
 }

@@ -10,6 +10,7 @@ import { ackAll, type Delivery, DISPATCH_QUEUE, HEADERS } from '#messaging';
 import { type Clock, type DispatcherParts, SYSTEM_CLOCK } from './dispatcher-parts.js';
 import { readDeliveries } from './inbox.js';
 import { publishLeftovers, publishOutbox, publishUnreadable, toOutboxMessage } from './outbox.js';
+import { SupersededError } from './superseded-error.js';
 
 /** Waiting notifications of one target looked at per release. */
 export const WAITING_PER_TARGET_MAX = 300;
@@ -22,11 +23,6 @@ const RETENTION_INTERVAL_MS = 10 * 60_000;
 /** Short, so that no alert waits behind it. */
 const RETENTION_ROWS_MAX = 500;
 const RETENTION_INTERVAL_BUSY_MS = 1_000;
-
-/** Another dispatcher took a later epoch: nothing was written, and nothing may be. */
-export class SupersededError extends Error {
-  override readonly name = 'SupersededError';
-}
 
 /**
  * The time for which this process is the active dispatcher, from taking an epoch until anything fails. Owns the alert state; dropped, never repaired.
@@ -54,7 +50,7 @@ export class Reign {
     const dispatch = new Dispatch(options);
     const epoch = await store.takeEpoch(holder, clock.now());
     const stored = await store.load();
-    const published = await publishLeftovers(store, messaging);
+    const published = await publishLeftovers(epoch, store, messaging);
     const reign = new Reign(parts, clock, dispatch, epoch);
     await reign.write(dispatch.load(stored, clock.now()));
     logger.info(
@@ -135,7 +131,7 @@ export class Reign {
     if (result === 'superseded') throw new SupersededError(`epoch ${this.epoch} is over: another dispatcher is active`);
     metrics.add('dispatcher_batches_total', {});
     this.assertActive();
-    await publishOutbox(result.due, store, messaging);
+    await publishOutbox(this.epoch, result.due, store, messaging);
     this.count(decided.changes.timeline, result.due);
   }
 

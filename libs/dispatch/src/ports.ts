@@ -113,8 +113,8 @@ export interface DispatcherStore {
    */
   commit(epoch: number, changes: DispatchChanges): Promise<{ due: OutboxMessage[] } | 'superseded'>;
   unpublished(limit: number): Promise<OutboxMessage[]>;
-  /** Published rows leave the outbox. */
-  markPublished(ids: readonly string[]): Promise<void>;
+  /** Published rows leave the outbox. `superseded`: they stay, for the outbox is the successor's, and a row of that id may be a new one. */
+  markPublished(epoch: number, ids: readonly string[]): Promise<'marked' | 'superseded'>;
   waitingTargets(now: number, perTargetMax: number): Promise<WaitingTarget[]>;
   /** Drops what is older than the retention: finished notifications with attempts, timeline, settled dead letters. */
   forgetBefore(instant: number, rowsMax: number): Promise<number>;

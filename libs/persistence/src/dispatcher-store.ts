@@ -17,12 +17,22 @@ export function createDispatcherStore(database: Database, timeline: TimelineWrit
     load: () => load(sql),
     commit: (epoch, changes) => database.transaction((inside) => commitChanges(inside, timeline, epoch, changes)),
     unpublished: (limit) => unpublished(sql, limit),
-    markPublished: async (ids) => {
-      await sql.forIds(ids, (r) => `delete from outbox where id in (select id from ${r}) returning id`);
-    },
+    markPublished: (epoch, ids) => markPublished(sql, epoch, ids),
     waitingTargets: (now, perTargetMax) => waitingRoom.targets(now, perTargetMax),
     forgetBefore: (instant, rowsMax) => forgetBefore(sql, instant, rowsMax),
   };
+}
+
+async function markPublished(sql: Sql, epoch: number, ids: readonly string[]): Promise<'marked' | 'superseded'> {
+  const marked = await sql.forRows(
+    { id: 'text', epoch: 'int' },
+    ids.map((id) => ({ id, epoch })),
+    (r) => `delete from outbox where id in (
+      select r.id from ${r} join dispatcher_epoch on dispatcher_epoch.epoch = r.epoch) returning id`,
+  );
+  if (marked.length > 0) return 'marked';
+  const current = await sql.query('select epoch from dispatcher_epoch where epoch = $1', epoch);
+  return current.length > 0 ? 'marked' : 'superseded';
 }
 
 async function takeEpoch(sql: Sql, holder: string, now: number): Promise<number> {

@@ -119,10 +119,22 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         expect(await ownMessages()).toEqual([message]);
         await dispatcher().commit(epoch, flush);
         expect(await ownMessages()).toHaveLength(1);
-        await dispatcher().markPublished([message.id]);
+        await dispatcher().markPublished(epoch, [message.id]);
         expect(await dispatcher().commit(epoch, flush)).toEqual({ due: [] });
         expect(await ownMessages()).toEqual([]);
         expect(await statusOf('n')).toBe('queued');
+      });
+
+      it('lets a superseded dispatcher take nothing out of the outbox: a row of that id may be new', async () => {
+        const old = await dispatcher().takeEpoch('a', NOW);
+        const message = anOutboxMessage(`${own('n')}/1`);
+        const current = await dispatcher().takeEpoch('b', NOW);
+        await dispatcher().commit(current, changes({ outbox: [message] }));
+        expect(await dispatcher().markPublished(old, [message.id])).toBe('superseded');
+        expect(await dispatcher().unpublished(1_000)).toContainEqual(message);
+        expect(await dispatcher().markPublished(current, [message.id])).toBe('marked');
+        expect(await dispatcher().markPublished(current, [message.id])).toBe('marked');
+        expect(await dispatcher().unpublished(1_000)).not.toContainEqual(message);
       });
 
       it('hands out unpublished messages in the order of writing', async () => {
