@@ -5,10 +5,10 @@ import { SEQUENCE_PER_MS } from './timeline.js';
 const FORGETTABLE = [
   {
     table: 'notifications',
-    // Attempts and the alerts it tells go with it. While its dead letter can be replayed it stays.
+    // Attempts and the alerts it tells go with it. While its dead letter, or that of its digest, can be replayed it stays.
     sql: `delete from notifications where id in (
       select id from notifications n where n.finished_at < $1 and not exists (
-        select 1 from dead_letters d where d.notification_id = n.id and d.status in ('open', 'replaying'))
+        select 1 from dead_letters d where d.notification_id in (n.id, n.via) and d.status in ('open', 'replaying'))
       order by n.finished_at limit $2)`,
   },
   {

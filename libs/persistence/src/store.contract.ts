@@ -657,6 +657,27 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         expect(await review().findDeadLetter(`${own('gone')}/1`)).toBeUndefined();
         expect(await review().findDeadLetter(`${own('open')}/1`)).toBeDefined();
       });
+
+      it('keeps what a dead digest covers as long as the digest can be replayed', async () => {
+        const members = ['a', 'b'];
+        await claim(...members.map((id) => claimOf(id, { perTargetInFlight: 0 })));
+        const epoch = await dispatcher().takeEpoch('a', NOW);
+        const digested = members.map((id) => ({ id: own(id), digestId: own('digest') }));
+        const digest = aNotification(own('digest'), {
+          envelope: anEnvelope(own('digest'), { targetKey: own('robot') }),
+        });
+        await dispatcher().commit(epoch, changes({ notifications: [digest], digested }));
+        await claim(claimOf('digest'));
+        const outcome = { outcome: 'permanent', reason: 'content' } as const;
+        await worker().settle([aSettlement(own('digest'), { outcome, followUp: { next: 'dead', reason: 'content' } })]);
+        await review().addDeadLetters([aDeadLetter(own('digest'))]);
+
+        while ((await dispatcher().forgetBefore(NOW + 1e9, 500)) === 500);
+        expect([await statusOf('a'), await statusOf('digest')]).toEqual(['dead', 'dead']);
+        await review().discard(`${own('digest')}/1`, 'admin', NOW);
+        while ((await dispatcher().forgetBefore(NOW + 1e9, 500)) === 500);
+        expect([await statusOf('a'), await statusOf('digest')]).toEqual([undefined, undefined]);
+      });
     });
 
     it('answers a ping', async () => {
