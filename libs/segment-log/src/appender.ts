@@ -13,8 +13,10 @@ import {
   PLACEMENT_BYTES,
   positionOf,
   RECORD_BYTES_MAX,
+  RECORD_HEADER_BYTES,
   RECORDS_AT,
   REMOVED,
+  SNAPSHOT_GAP_BYTES,
   SYNCED_BYTES,
   sealRecord,
   seedOf,
@@ -79,7 +81,7 @@ export class Appender {
     this.end += bytes.length;
     this.buffer.add(segment, bytes, this.end);
     // The limit holds for what follows the snapshot: many definitions must not make every segment a snapshot and nothing else.
-    for (const [key, value] of this.definitions) this.writeDefinition(key, value, IN_SNAPSHOT);
+    if (this.definitions.size > 0) this.writeSnapshot();
     segment.snapshotEnd = segment.size;
   }
 
@@ -144,6 +146,7 @@ export class Appender {
     if (value === undefined) this.definitions.delete(key);
     else this.definitions.set(key, Buffer.from(value));
     this.writeDefinition(key, value, 0);
+    this.writeDefinition(key, value, 0);
   }
 
   /** `before`: placements of the queue before this position are dead; without it, all there are. */
@@ -171,6 +174,14 @@ export class Appender {
     this.buffer.current!.logEnd = this.end;
   }
 
+  private writeSnapshot(): void {
+    for (const [key, value] of this.definitions) this.writeDefinition(key, value, IN_SNAPSHOT);
+    this.reserve(SNAPSHOT_GAP_BYTES);
+    this.block.bytes.fill(0, this.at + RECORD_HEADER_BYTES, this.at + SNAPSHOT_GAP_BYTES);
+    this.finish(SNAPSHOT_GAP_BYTES, KIND.synced, 0);
+    for (const [key, value] of this.definitions) this.writeDefinition(key, value, IN_SNAPSHOT);
+  }
+
   private writeDefinition(key: string, value: Buffer | undefined, flags: number): void {
     const keyBytes = Buffer.from(key);
     const length = LIST_FIXED_BYTES + keyBytes.length + (value?.length ?? 0);
@@ -182,7 +193,6 @@ export class Appender {
     block.bytes.set(keyBytes, at + LIST_FIXED_BYTES);
     if (value !== undefined) block.bytes.set(value, at + LIST_FIXED_BYTES + keyBytes.length);
     contents.definitions.add(offset);
-    if (flags === IN_SNAPSHOT) contents.snapshotFound++;
     this.finish(length, KIND.definition, flags);
   }
 

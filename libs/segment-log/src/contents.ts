@@ -10,12 +10,11 @@ export class SegmentContents {
   /** Offsets of definition records. */
   readonly definitions = new OffsetRows();
   lastSequence = 0;
-  /** Definitions in the opening snapshot, and how many of them are there. */
+  /** Definitions in the opening snapshot, each counted once. */
   snapshotCount = 0;
-  snapshotFound = 0;
 
   clear(): void {
-    this.restore({ placements: 0, acks: 0, marks: 0, drops: 0, definitions: 0, lastSequence: 0, snapshotFound: 0 });
+    this.restore({ placements: 0, acks: 0, marks: 0, drops: 0, definitions: 0, lastSequence: 0 });
     this.snapshotCount = 0;
   }
 
@@ -28,7 +27,6 @@ export class SegmentContents {
       drops: this.drops.count,
       definitions: this.definitions.count,
       lastSequence: this.lastSequence,
-      snapshotFound: this.snapshotFound,
     };
   }
 
@@ -39,7 +37,6 @@ export class SegmentContents {
     this.drops.count = savepoint.drops;
     this.definitions.count = savepoint.definitions;
     this.lastSequence = savepoint.lastSequence;
-    this.snapshotFound = savepoint.snapshotFound;
   }
 }
 
@@ -50,7 +47,6 @@ export interface Savepoint {
   drops: number;
   definitions: number;
   lastSequence: number;
-  snapshotFound: number;
 }
 
 const FIRST_CAPACITY = 64;

@@ -44,7 +44,7 @@ export function encodeFooter(
   words[4] = optional;
   words[5] = contents.snapshotCount;
   new Float64Array(bytes.buffer)[3] = contents.lastSequence;
-  words.set([placements.count, acks.count, marks.count, drops.count, definitions.count, contents.snapshotFound], 8);
+  words.set([placements.count, acks.count, marks.count, drops.count, definitions.count], 8);
 
   let at = FIXED_BYTES;
   for (const [column, count] of columns) {
@@ -75,7 +75,6 @@ export function decodeFooter(bytes: Uint8Array): SegmentContents {
   marks.count = words[10]!;
   drops.count = words[11]!;
   definitions.count = words[12]!;
-  contents.snapshotFound = words[13]!;
 
   let at = FIXED_BYTES;
   const place = (width: number, count: number): number => {

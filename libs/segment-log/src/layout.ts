@@ -3,12 +3,12 @@
  *
  *   0      segment header                                    64 bytes, the rest up to 4096 is zero
  *   4096   the same header again, in another disk page       so that one bad page cannot hide a whole segment
- *   8192   records: first a snapshot of all definitions, then whatever was appended
+ *   8192   records: first a snapshot of all definitions, twice with a page between, then whatever was appended
  *   ...    footer record and trailer record                  once the segment is sealed; the trailer ends the file
  *
  * Segment header
  *   0  magic "TOCSINLG" | 8  u32 format version | 12 u32 segment number | 16 log identity, 8 random bytes of this log
- *   24 f64 highest sequence given out before this segment | 32 u32 definitions in the snapshot | 36 u32 CRC of bytes 0..36
+ *   24 f64 highest sequence given out before this segment | 32 u32 definitions in the snapshot, each counted once | 36 u32 CRC of bytes 0..36
  *
  * Record
  *   0  u32 length, from here to the end of the body, padding to 8 not counted
@@ -26,9 +26,11 @@
  *   acks             16 u32 queue | 20 u32 count | 24 f64 sequence x count | u32 segment the message lies in x count
  *   marks            16 u32 queue | 20 u32 count | 24 f64 sequence x count
  *   definition       16 u32 bytes of key | 20 u32 bytes of value, 0xffffffff for a removal | 24 key | value
- *                    record flag 1: part of the segment's opening snapshot
+ *                    record flag 1: part of the segment's opening snapshot. Each stands twice: a queue's messages are worth no more
+ *                    than the definition that says whose they are
  *   dropped          16 u32 queue | 20 zero | 24 f64 position: every placement of the queue before it is dead
- *   synced           16 u32 offset in this file below which all was synced when this was written | 20 zero
+ *   synced           16 u32 offset in this file below which all was synced when this was written | 20 zero, to the end. Offset 0 and
+ *                    a long tail keep the copies of the snapshot in different disk pages
  *   footer           see footer.ts
  *   trailer          16 u32 offset of the footer | 20 u32 segment number | 24 log identity
  */
@@ -45,6 +47,8 @@ export const PLACEMENT_BYTES = 16;
 export const LIST_FIXED_BYTES = 24;
 export const DROPPED_BYTES = 32;
 export const SYNCED_BYTES = 24;
+/** Between the two copies of the snapshot. */
+export const SNAPSHOT_GAP_BYTES = 4096;
 export const TRAILER_BYTES = 32;
 export const REMOVED = 0xffffffff;
 /** Largest record; larger than any message a client may send (RabbitMQ's own limit is 512 MiB). */

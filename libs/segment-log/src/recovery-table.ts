@@ -88,7 +88,7 @@ export const REGION_TABLE: readonly RegionRow[] = [
   { letter: 'J', place: 'earlier', bytes: 'any',   next: 'records', synced: 'any', action: 'skip', isFinding: true,  says: 'damaged record' },
   { letter: 'K', place: 'earlier', bytes: 'any',   next: 'end',     synced: 'any', action: 'skip', isFinding: true,  says: 'damaged or cut off at the end of a sealed segment' },
   { letter: 'L', place: 'last',    bytes: 'any',   next: 'any',     synced: 'yes', action: 'skip', isFinding: true,  says: 'damaged record' },
-  { letter: 'M', place: 'last',    bytes: 'zero',  next: 'end',     synced: 'no',  action: 'cut',  isFinding: false, says: 'zero tail, cut; nothing in it was confirmed' },
+  { letter: 'M', place: 'last',    bytes: 'zero',  next: 'end',     synced: 'no',  action: 'cut',  isFinding: true,  says: 'zero tail, cut; nothing in it was confirmed as synced' },
   { letter: 'N', place: 'last',    bytes: 'other', next: 'end',     synced: 'no',  action: 'cut',  isFinding: true,  says: 'torn tail, cut; nothing in it was confirmed as synced' },
   { letter: 'O', place: 'last',    bytes: 'any',   next: 'records', synced: 'no',  action: 'cut',  isFinding: true,  says: 'hole in what was not synced, cut with all behind it' },
 ];

@@ -109,7 +109,7 @@ describe('recovery', () => {
 
   it.each([
     ['torn record', (bytes: Buffer) => Buffer.from(bytes.subarray(0, bytes.length - 7)), ['N']],
-    ['zero tail', (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc(5000)]), []],
+    ['zero tail', (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc(5000)]), ['M']],
     ['garbage tail', (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc(5001, 0xa5)]), ['N']],
   ])('cuts a %s from the open segment and keeps all before it', async (_, damage, letters) => {
     const files = await aClosedLog();
@@ -138,11 +138,35 @@ describe('recovery', () => {
     expect(files.paths()).toContain(`${logFile(1)}.damaged`);
   });
 
-  it('takes the definitions from an older segment where the newest snapshot is damaged', async () => {
+  it('keeps a definition of which one copy is damaged, in a log without a second segment', async () => {
+    const files = new ForgetfulFiles();
+    const log = await open(files);
+    log.define('last ten', Buffer.from('10'));
+    await log.close();
+    const at = files.bytesOf(logFile(1)).indexOf('last ten');
+    expect(await found(alter(files, 1, flip(at)))).toMatchObject({ definition: '10', letters: ['L'] });
+  });
+
+  it('keeps the definitions when the first page of the only snapshot is gone', async () => {
+    const files = new ForgetfulFiles();
+    const log = await open(files);
+    log.define('last ten', Buffer.from('10'));
+    await log.close();
+    await found(files);
+    const newest = newestUsed(files);
+    for (const path of files.paths()) if (path !== logFile(newest)) files.replace(path, Buffer.alloc(0));
+    alter(files, newest, (bytes) => bytes.fill(0, RECORDS_AT, RECORDS_AT + 4096));
+    expect(await found(files)).toMatchObject({ definition: '10' });
+  });
+
+  it('takes the definitions from an older segment where the newest snapshot is damaged in both copies', async () => {
     const files = await aClosedLog();
     const newest = newestUsed(files);
-    const at = files.bytesOf(logFile(newest)).indexOf('last ten');
-    expect(await found(alter(files, newest, flip(at)))).toMatchObject({ definition: '60' });
+    const bytes = files.bytesOf(logFile(newest));
+    const at = bytes.indexOf('last ten');
+    alter(files, newest, flip(at));
+    alter(files, newest, flip(bytes.indexOf('last ten', at + 1)));
+    expect(await found(files)).toMatchObject({ definition: '60' });
   });
 
   it('refuses a log of another format version with one sentence', async () => {

@@ -8,6 +8,7 @@ import {
   decodeSegmentHeader,
   HEADER_BYTES,
   HEADER_COPY_AT,
+  IN_SNAPSHOT,
   KIND,
   LIST_FIXED_BYTES,
   RECORD_HEADER_BYTES,
@@ -102,8 +103,8 @@ class Recovery {
   };
   private identity: Buffer | undefined;
   private lastSequence = 0;
-  /** Offsets of definition records and whether the opening snapshot is whole, per kept segment in ascending order. */
-  private readonly definitionSources: { number: number; offsets: Uint32Array; isSnapshotWhole: boolean }[] = [];
+  /** Per kept segment in ascending order. */
+  private readonly definitionSources: DefinitionSource[] = [];
 
   constructor(
     private readonly files: FileLayer,
@@ -352,18 +353,19 @@ class Recovery {
     this.definitionSources.push({
       number,
       offsets: contents.definitions.offsets.slice(0, contents.definitions.count),
-      isSnapshotWhole: contents.snapshotFound === contents.snapshotCount,
+      snapshotCount: contents.snapshotCount,
     });
   }
 
-  /** From the newest segment whose snapshot is whole; older ones count only where a newer snapshot is damaged. */
+  /** From the newest segment whose snapshot is whole, by either copy; older ones count only where a newer snapshot is damaged. */
   private async replayDefinitions(): Promise<Map<string, Buffer>> {
     const replay: DefinitionRecord[][] = [];
     for (const source of this.definitionSources.reverse()) {
       const name = segmentFileName(source.number);
       const entries = await this.withFile(name, (handle) => this.readDefinitions(name, handle, source));
       replay.push(entries);
-      if (source.isSnapshotWhole && entries.length === source.offsets.length) break;
+      const inSnapshot = new Set(entries.filter(({ isInSnapshot }) => isInSnapshot).map(({ key }) => key));
+      if (inSnapshot.size === source.snapshotCount) break;
     }
     const definitions = new Map<string, Buffer>();
     for (const { key, value } of replay.reverse().flat()) {
@@ -373,11 +375,7 @@ class Recovery {
     return definitions;
   }
 
-  private async readDefinitions(
-    name: string,
-    handle: number,
-    source: { number: number; offsets: Uint32Array },
-  ): Promise<DefinitionRecord[]> {
+  private async readDefinitions(name: string, handle: number, source: DefinitionSource): Promise<DefinitionRecord[]> {
     const size = await this.files.size(handle);
     const window = new RecordWindow(this.files, handle, size, seedOf(this.identity!, source.number));
     const entries: DefinitionRecord[] = [];
@@ -387,7 +385,8 @@ class Recovery {
       if (head !== undefined && !window.has(offset, head.length)) await window.load(offset, head.length);
       if (head?.kind === KIND.definition && window.bodyHolds(offset, head.length)) {
         const at = offset - window.start;
-        entries.push(decodeDefinition(window.bytes.subarray(at, at + head.length)));
+        const record = window.bytes.subarray(at, at + head.length);
+        entries.push({ ...decodeDefinition(record), isInSnapshot: (head.flags & IN_SNAPSHOT) !== 0 });
       } else {
         this.find('J', name, offset, head?.length ?? RECORD_HEADER_BYTES, 'damaged record of a definition');
       }
@@ -433,12 +432,21 @@ function recordLength(bytes: Buffer, offset: number, seed: number, kind: number)
   return bytes.readUInt32LE(4) === recordCrc(bytes.subarray(8, length), seed, offset) ? length : undefined;
 }
 
+interface DefinitionSource {
+  number: number;
+  /** Of its definition records. */
+  offsets: Uint32Array;
+  /** Definitions in its opening snapshot, each counted once. */
+  snapshotCount: number;
+}
+
 interface DefinitionRecord {
   key: string;
   value: Buffer | undefined;
+  isInSnapshot: boolean;
 }
 
-function decodeDefinition(record: Buffer): DefinitionRecord {
+function decodeDefinition(record: Buffer): Pick<DefinitionRecord, 'key' | 'value'> {
   const valueAt = LIST_FIXED_BYTES + record.readUInt32LE(16);
   const isRemoval = record.readUInt32LE(20) === REMOVED;
   return {

@@ -2,7 +2,6 @@ import { type Savepoint, SegmentContents } from './contents.js';
 import type { FileLayer } from './file-layer.js';
 import {
   align8,
-  IN_SNAPSHOT,
   KIND,
   LIST_FIXED_BYTES,
   MESSAGE_FIXED_BYTES,
@@ -47,7 +46,7 @@ export async function scanSegment(files: FileLayer, file: number, size: number, 
     const next =
       head !== undefined ? Math.min(offset + align8(head.length), size) : await findNextRecord(window, offset);
     if (isGood) {
-      takeRecord(window, offset, head.kind, head.flags, head.length, scan);
+      takeRecord(window, offset, head.kind, head.length, scan);
       scan.records++;
     } else {
       scan.regions.push(await badRegion(window, offset, next, scan.contents));
@@ -91,14 +90,7 @@ async function isZero(window: RecordWindow, from: number, to: number): Promise<b
   return true;
 }
 
-function takeRecord(
-  window: RecordWindow,
-  offset: number,
-  kind: number,
-  flags: number,
-  length: number,
-  scan: Scan,
-): void {
+function takeRecord(window: RecordWindow, offset: number, kind: number, length: number, scan: Scan): void {
   const { words, doubles } = window;
   const { contents } = scan;
   const at = offset - window.start;
@@ -137,7 +129,6 @@ function takeRecord(
     }
     case KIND.definition:
       contents.definitions.add(offset);
-      if (flags & IN_SNAPSHOT) contents.snapshotFound++;
       return;
     case KIND.dropped:
       contents.drops.add(words[word + 4]!, doubles[(at + 24) >>> 3]!);
