@@ -5,7 +5,7 @@ const PROBE_DELAY_MS_MIN = 250;
 const PROBE_DELAY_MS_MAX = 5_000;
 
 export interface DatabaseWatchOptions {
-  /** Rejects when the database does not answer. */
+  /** Rejects when the database does not answer, or answers and takes no writes: then no outcome can be stored, and it is as good as away. */
   ping(): Promise<unknown>;
   logger: MessagingLogger;
 }

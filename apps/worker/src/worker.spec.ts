@@ -219,12 +219,12 @@ class MemoryStore implements WorkerStore {
   readonly deadLetters: NewDeadLetter[] = [];
   isAway = false;
 
-  async ping(): Promise<void> {
+  async pingWrites(): Promise<void> {
     if (this.isAway) throw new Error('away');
   }
 
   async claim(requests: readonly ClaimRequest[]): Promise<ClaimAnswer[]> {
-    await this.ping();
+    await this.pingWrites();
     return requests.map(({ envelope, attempt }) => {
       const key = `${envelope.id}/${attempt}`;
       const settlement = this.claims.get(key);
@@ -237,12 +237,12 @@ class MemoryStore implements WorkerStore {
   }
 
   async settle(settlements: readonly Settlement[]): Promise<void> {
-    await this.ping();
+    await this.pingWrites();
     for (const settlement of settlements) this.claims.set(`${settlement.id}/${settlement.attempt}`, settlement);
   }
 
   async addDeadLetters(letters: readonly NewDeadLetter[]): Promise<void> {
-    await this.ping();
+    await this.pingWrites();
     const known = new Set(this.deadLetters.map(({ id }) => id));
     this.deadLetters.push(...letters.filter(({ id }) => !known.has(id)));
   }

@@ -25,8 +25,8 @@ export interface WorkerParts {
   settings: Pick<Settings, 'configuration'>;
   store: WorkerStore;
   review: Pick<ReviewStore, 'addDeadLetters'>;
-  /** `ping` rejects when the database does not answer. */
-  database: { ping(): Promise<unknown> };
+  /** `pingWrites` rejects when the database does not answer or takes no writes. */
+  database: { pingWrites(): Promise<unknown> };
   messaging: Messaging;
   /** The configured ones; a channel without a sender dead-letters with reason `configuration`. */
   senders: ReadonlyMap<NotificationChannel, Sender>;
@@ -48,7 +48,7 @@ export class Worker {
 
   constructor(private readonly parts: WorkerParts) {
     const { database, store, messaging, senders, targetKinds, secretKey, logger, metrics, review } = parts;
-    this.database = new DatabaseWatch({ ping: () => database.ping(), logger });
+    this.database = new DatabaseWatch({ ping: () => database.pingWrites(), logger });
     this.runner = new AttemptRunner({
       ...{ store, senders, targetKinds, secretKey, logger, metrics },
       database: this.database,

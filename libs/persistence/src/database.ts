@@ -107,6 +107,19 @@ export class Database {
     }
   }
 
+  /** Rejects while the database does not answer. */
+  async ping(): Promise<void> {
+    await this.sql.query('select 1 as alive');
+  }
+
+  /** Rejects while the database does not take a write either: read-only, or its disk is full. */
+  async pingWrites(): Promise<void> {
+    await this.sql.execute(
+      'insert into write_probe (id, at) values (1, $1) on conflict (id) do update set at = excluded.at',
+      BigInt(Date.now()),
+    );
+  }
+
   close(): Promise<void> {
     return this.client.$disconnect();
   }

@@ -19,6 +19,8 @@ export interface Persistence {
   review: ReviewStore;
   /** Rejects while the database does not answer. */
   ping(): Promise<void>;
+  /** Rejects while the database does not answer or takes no writes: read-only, or its disk is full. */
+  pingWrites(): Promise<void>;
   /** Waits for what is under way. */
   close(): Promise<void>;
 }
@@ -31,9 +33,8 @@ export async function openPersistence({ databaseUrl, dataDirectory }: Connection
     dispatcher: createDispatcherStore(database, timeline),
     worker: createWorkerStore(database, timeline),
     review: createReviewStore(database, timeline),
-    ping: async () => {
-      await database.sql.query('select 1 as alive');
-    },
+    ping: () => database.ping(),
+    pingWrites: () => database.pingWrites(),
     close: () => database.close(),
   };
 }

@@ -3,6 +3,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import { startPostgresql, waitFor } from '#testing';
 import { aClaim, aNotification, anEnvelope, aSettlement, changes, NOW } from './builders.contract.js';
 import { openPersistence, type Persistence } from './open-persistence.js';
+import { openPostgresql } from './postgresql.js';
 
 const postgresql = startPostgresql();
 
@@ -87,6 +88,21 @@ const postgresql = startPostgresql();
     const written = await Promise.all(results.map((_, index) => one.review.findNotification(`fence-${index}`)));
     expect(written.map((view) => (view === undefined ? 'superseded' : { due: [] }))).toEqual(results);
     expect(await one.dispatcher.commit(first, changes())).toBe('superseded');
+  });
+
+  it('see that the database takes no writes, as a standby or one with a full disk does', async () => {
+    const database = await openPostgresql(databaseUrl);
+    const operator = await new PrismaPg({ connectionString: databaseUrl, max: 1 }).connect();
+    const setReadOnly = (value: 'on' | 'off') => {
+      const sql = `alter database ${new URL(databaseUrl).pathname.slice(1)} set default_transaction_read_only = ${value}`;
+      return operator.executeRaw({ sql, args: [], argTypes: [] });
+    };
+    await setReadOnly('on');
+    await expect(database.ping()).resolves.toBeUndefined();
+    await expect(database.pingWrites()).rejects.toThrow('read-only');
+    await setReadOnly('off');
+    await Promise.all([database.close(), operator.dispose()]);
+    await expect(one.pingWrites()).resolves.toBeUndefined();
   });
 
   it('go on after their connections were cut', async () => {

@@ -45,6 +45,14 @@ describe('sqlite gate', () => {
     expect(await idsOf()).toEqual(acknowledged.sort());
   });
 
+  it('tells a database that only reads from one that writes', async () => {
+    await database.sql.execute('pragma query_only = on');
+    await expect(database.ping()).resolves.toBeUndefined();
+    await expect(database.pingWrites()).rejects.toThrow('readonly');
+    await database.sql.execute('pragma query_only = off');
+    await expect(database.pingWrites()).resolves.toBeUndefined();
+  });
+
   it('stays usable after a commit that failed', async () => {
     const dangling = database.transaction(async (sql) => {
       await sql.execute('pragma defer_foreign_keys = on');

@@ -1,52 +1,62 @@
 -- CreateTable
 CREATE TABLE "dispatcher_epoch" (
-    "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "id" INTEGER NOT NULL,
     "epoch" INTEGER NOT NULL,
     "holder" TEXT NOT NULL,
-    "taken_at" BIGINT NOT NULL
+    "taken_at" BIGINT NOT NULL,
+
+    CONSTRAINT "dispatcher_epoch_pkey" PRIMARY KEY ("id")
 );
 
 -- CreateTable
 CREATE TABLE "alerts" (
-    "fingerprint" TEXT NOT NULL PRIMARY KEY,
+    "fingerprint" TEXT NOT NULL,
     "labels" TEXT NOT NULL,
     "annotations" TEXT NOT NULL,
     "starts_at" BIGINT NOT NULL,
     "ends_at" BIGINT NOT NULL,
     "ends_at_is_timeout" BOOLEAN NOT NULL,
     "generator_url" TEXT NOT NULL,
-    "updated_at" BIGINT NOT NULL
+    "updated_at" BIGINT NOT NULL,
+
+    CONSTRAINT "alerts_pkey" PRIMARY KEY ("fingerprint")
 );
 
 -- CreateTable
 CREATE TABLE "alert_groups" (
-    "id" TEXT NOT NULL PRIMARY KEY,
+    "id" TEXT NOT NULL,
     "key" TEXT NOT NULL,
     "receiver" TEXT NOT NULL,
     "group_labels" TEXT NOT NULL,
     "fingerprints" TEXT NOT NULL,
     "next_flush_at" BIGINT NOT NULL,
-    "flush_number" INTEGER NOT NULL
+    "flush_number" INTEGER NOT NULL,
+
+    CONSTRAINT "alert_groups_pkey" PRIMARY KEY ("id")
 );
 
 -- CreateTable
 CREATE TABLE "notification_log" (
-    "id" TEXT NOT NULL PRIMARY KEY,
+    "id" TEXT NOT NULL,
     "key" TEXT NOT NULL,
     "group_key" TEXT NOT NULL,
     "firing" TEXT NOT NULL,
     "resolved" TEXT NOT NULL,
-    "notified_at" BIGINT NOT NULL
+    "notified_at" BIGINT NOT NULL,
+
+    CONSTRAINT "notification_log_pkey" PRIMARY KEY ("id")
 );
 
 -- CreateTable
 CREATE TABLE "outbox" (
-    "id" TEXT NOT NULL PRIMARY KEY,
+    "id" TEXT NOT NULL,
     "exchange" TEXT NOT NULL,
     "routing_key" TEXT NOT NULL,
     "headers" TEXT NOT NULL,
     "body" TEXT NOT NULL,
-    "sequence" BIGINT NOT NULL
+    "sequence" BIGINT NOT NULL,
+
+    CONSTRAINT "outbox_pkey" PRIMARY KEY ("id")
 );
 
 -- CreateTable
@@ -59,12 +69,12 @@ CREATE TABLE "timeline" (
     "kind" TEXT NOT NULL,
     "detail" TEXT NOT NULL,
 
-    PRIMARY KEY ("sequence", "writer")
+    CONSTRAINT "timeline_pkey" PRIMARY KEY ("sequence","writer")
 );
 
 -- CreateTable
 CREATE TABLE "notifications" (
-    "id" TEXT NOT NULL PRIMARY KEY,
+    "id" TEXT NOT NULL,
     "channel" TEXT NOT NULL,
     "target_key" TEXT NOT NULL,
     "severity" INTEGER NOT NULL,
@@ -81,7 +91,9 @@ CREATE TABLE "notifications" (
     "waiting_since" BIGINT,
     "waiting_until" BIGINT NOT NULL DEFAULT 0,
     "next_attempt" INTEGER NOT NULL DEFAULT 1,
-    "budgets" TEXT NOT NULL DEFAULT '[]'
+    "budgets" TEXT NOT NULL DEFAULT '[]',
+
+    CONSTRAINT "notifications_pkey" PRIMARY KEY ("id")
 );
 
 -- CreateTable
@@ -89,8 +101,7 @@ CREATE TABLE "notification_alerts" (
     "notification_id" TEXT NOT NULL,
     "fingerprint" TEXT NOT NULL,
 
-    PRIMARY KEY ("notification_id", "fingerprint"),
-    CONSTRAINT "notification_alerts_notification_id_fkey" FOREIGN KEY ("notification_id") REFERENCES "notifications" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+    CONSTRAINT "notification_alerts_pkey" PRIMARY KEY ("notification_id","fingerprint")
 );
 
 -- CreateTable
@@ -109,23 +120,24 @@ CREATE TABLE "attempts" (
     "provider_message" TEXT,
     "follow_up" TEXT,
 
-    PRIMARY KEY ("notification_id", "number"),
-    CONSTRAINT "attempts_notification_id_fkey" FOREIGN KEY ("notification_id") REFERENCES "notifications" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+    CONSTRAINT "attempts_pkey" PRIMARY KEY ("notification_id","number")
 );
 
 -- CreateTable
 CREATE TABLE "budgets" (
-    "name" TEXT NOT NULL PRIMARY KEY,
+    "name" TEXT NOT NULL,
     "window_ms" BIGINT NOT NULL,
     "spend_limit" INTEGER NOT NULL,
     "spends" TEXT NOT NULL,
     "blocked_until" BIGINT NOT NULL,
-    "updated_at" BIGINT NOT NULL
+    "updated_at" BIGINT NOT NULL,
+
+    CONSTRAINT "budgets_pkey" PRIMARY KEY ("name")
 );
 
 -- CreateTable
 CREATE TABLE "dead_letters" (
-    "id" TEXT NOT NULL PRIMARY KEY,
+    "id" TEXT NOT NULL,
     "notification_id" TEXT,
     "channel" TEXT,
     "target_key" TEXT,
@@ -136,17 +148,29 @@ CREATE TABLE "dead_letters" (
     "detail" TEXT NOT NULL,
     "status" TEXT NOT NULL,
     "replay_attempt" INTEGER,
-    "resolved_at" BIGINT
+    "resolved_at" BIGINT,
+
+    CONSTRAINT "dead_letters_pkey" PRIMARY KEY ("id")
 );
 
 -- CreateTable
 CREATE TABLE "audit" (
-    "id" TEXT NOT NULL PRIMARY KEY,
+    "id" TEXT NOT NULL,
     "at" BIGINT NOT NULL,
     "by" TEXT NOT NULL,
     "action" TEXT NOT NULL,
     "subject" TEXT NOT NULL,
-    "detail" TEXT NOT NULL
+    "detail" TEXT NOT NULL,
+
+    CONSTRAINT "audit_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "write_probe" (
+    "id" INTEGER NOT NULL,
+    "at" BIGINT NOT NULL,
+
+    CONSTRAINT "write_probe_pkey" PRIMARY KEY ("id")
 );
 
 -- CreateIndex
@@ -190,3 +214,9 @@ CREATE INDEX "audit_at_idx" ON "audit"("at");
 
 -- CreateIndex
 CREATE INDEX "audit_subject_idx" ON "audit"("subject");
+
+-- AddForeignKey
+ALTER TABLE "notification_alerts" ADD CONSTRAINT "notification_alerts_notification_id_fkey" FOREIGN KEY ("notification_id") REFERENCES "notifications"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "attempts" ADD CONSTRAINT "attempts_notification_id_fkey" FOREIGN KEY ("notification_id") REFERENCES "notifications"("id") ON DELETE CASCADE ON UPDATE CASCADE;

@@ -1,62 +1,52 @@
 -- CreateTable
 CREATE TABLE "dispatcher_epoch" (
-    "id" INTEGER NOT NULL,
+    "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     "epoch" INTEGER NOT NULL,
     "holder" TEXT NOT NULL,
-    "taken_at" BIGINT NOT NULL,
-
-    CONSTRAINT "dispatcher_epoch_pkey" PRIMARY KEY ("id")
+    "taken_at" BIGINT NOT NULL
 );
 
 -- CreateTable
 CREATE TABLE "alerts" (
-    "fingerprint" TEXT NOT NULL,
+    "fingerprint" TEXT NOT NULL PRIMARY KEY,
     "labels" TEXT NOT NULL,
     "annotations" TEXT NOT NULL,
     "starts_at" BIGINT NOT NULL,
     "ends_at" BIGINT NOT NULL,
     "ends_at_is_timeout" BOOLEAN NOT NULL,
     "generator_url" TEXT NOT NULL,
-    "updated_at" BIGINT NOT NULL,
-
-    CONSTRAINT "alerts_pkey" PRIMARY KEY ("fingerprint")
+    "updated_at" BIGINT NOT NULL
 );
 
 -- CreateTable
 CREATE TABLE "alert_groups" (
-    "id" TEXT NOT NULL,
+    "id" TEXT NOT NULL PRIMARY KEY,
     "key" TEXT NOT NULL,
     "receiver" TEXT NOT NULL,
     "group_labels" TEXT NOT NULL,
     "fingerprints" TEXT NOT NULL,
     "next_flush_at" BIGINT NOT NULL,
-    "flush_number" INTEGER NOT NULL,
-
-    CONSTRAINT "alert_groups_pkey" PRIMARY KEY ("id")
+    "flush_number" INTEGER NOT NULL
 );
 
 -- CreateTable
 CREATE TABLE "notification_log" (
-    "id" TEXT NOT NULL,
+    "id" TEXT NOT NULL PRIMARY KEY,
     "key" TEXT NOT NULL,
     "group_key" TEXT NOT NULL,
     "firing" TEXT NOT NULL,
     "resolved" TEXT NOT NULL,
-    "notified_at" BIGINT NOT NULL,
-
-    CONSTRAINT "notification_log_pkey" PRIMARY KEY ("id")
+    "notified_at" BIGINT NOT NULL
 );
 
 -- CreateTable
 CREATE TABLE "outbox" (
-    "id" TEXT NOT NULL,
+    "id" TEXT NOT NULL PRIMARY KEY,
     "exchange" TEXT NOT NULL,
     "routing_key" TEXT NOT NULL,
     "headers" TEXT NOT NULL,
     "body" TEXT NOT NULL,
-    "sequence" BIGINT NOT NULL,
-
-    CONSTRAINT "outbox_pkey" PRIMARY KEY ("id")
+    "sequence" BIGINT NOT NULL
 );
 
 -- CreateTable
@@ -69,12 +59,12 @@ CREATE TABLE "timeline" (
     "kind" TEXT NOT NULL,
     "detail" TEXT NOT NULL,
 
-    CONSTRAINT "timeline_pkey" PRIMARY KEY ("sequence","writer")
+    PRIMARY KEY ("sequence", "writer")
 );
 
 -- CreateTable
 CREATE TABLE "notifications" (
-    "id" TEXT NOT NULL,
+    "id" TEXT NOT NULL PRIMARY KEY,
     "channel" TEXT NOT NULL,
     "target_key" TEXT NOT NULL,
     "severity" INTEGER NOT NULL,
@@ -91,9 +81,7 @@ CREATE TABLE "notifications" (
     "waiting_since" BIGINT,
     "waiting_until" BIGINT NOT NULL DEFAULT 0,
     "next_attempt" INTEGER NOT NULL DEFAULT 1,
-    "budgets" TEXT NOT NULL DEFAULT '[]',
-
-    CONSTRAINT "notifications_pkey" PRIMARY KEY ("id")
+    "budgets" TEXT NOT NULL DEFAULT '[]'
 );
 
 -- CreateTable
@@ -101,7 +89,8 @@ CREATE TABLE "notification_alerts" (
     "notification_id" TEXT NOT NULL,
     "fingerprint" TEXT NOT NULL,
 
-    CONSTRAINT "notification_alerts_pkey" PRIMARY KEY ("notification_id","fingerprint")
+    PRIMARY KEY ("notification_id", "fingerprint"),
+    CONSTRAINT "notification_alerts_notification_id_fkey" FOREIGN KEY ("notification_id") REFERENCES "notifications" ("id") ON DELETE CASCADE ON UPDATE CASCADE
 );
 
 -- CreateTable
@@ -120,24 +109,23 @@ CREATE TABLE "attempts" (
     "provider_message" TEXT,
     "follow_up" TEXT,
 
-    CONSTRAINT "attempts_pkey" PRIMARY KEY ("notification_id","number")
+    PRIMARY KEY ("notification_id", "number"),
+    CONSTRAINT "attempts_notification_id_fkey" FOREIGN KEY ("notification_id") REFERENCES "notifications" ("id") ON DELETE CASCADE ON UPDATE CASCADE
 );
 
 -- CreateTable
 CREATE TABLE "budgets" (
-    "name" TEXT NOT NULL,
+    "name" TEXT NOT NULL PRIMARY KEY,
     "window_ms" BIGINT NOT NULL,
     "spend_limit" INTEGER NOT NULL,
     "spends" TEXT NOT NULL,
     "blocked_until" BIGINT NOT NULL,
-    "updated_at" BIGINT NOT NULL,
-
-    CONSTRAINT "budgets_pkey" PRIMARY KEY ("name")
+    "updated_at" BIGINT NOT NULL
 );
 
 -- CreateTable
 CREATE TABLE "dead_letters" (
-    "id" TEXT NOT NULL,
+    "id" TEXT NOT NULL PRIMARY KEY,
     "notification_id" TEXT,
     "channel" TEXT,
     "target_key" TEXT,
@@ -148,21 +136,23 @@ CREATE TABLE "dead_letters" (
     "detail" TEXT NOT NULL,
     "status" TEXT NOT NULL,
     "replay_attempt" INTEGER,
-    "resolved_at" BIGINT,
-
-    CONSTRAINT "dead_letters_pkey" PRIMARY KEY ("id")
+    "resolved_at" BIGINT
 );
 
 -- CreateTable
 CREATE TABLE "audit" (
-    "id" TEXT NOT NULL,
+    "id" TEXT NOT NULL PRIMARY KEY,
     "at" BIGINT NOT NULL,
     "by" TEXT NOT NULL,
     "action" TEXT NOT NULL,
     "subject" TEXT NOT NULL,
-    "detail" TEXT NOT NULL,
+    "detail" TEXT NOT NULL
+);
 
-    CONSTRAINT "audit_pkey" PRIMARY KEY ("id")
+-- CreateTable
+CREATE TABLE "write_probe" (
+    "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "at" BIGINT NOT NULL
 );
 
 -- CreateIndex
@@ -206,9 +196,3 @@ CREATE INDEX "audit_at_idx" ON "audit"("at");
 
 -- CreateIndex
 CREATE INDEX "audit_subject_idx" ON "audit"("subject");
-
--- AddForeignKey
-ALTER TABLE "notification_alerts" ADD CONSTRAINT "notification_alerts_notification_id_fkey" FOREIGN KEY ("notification_id") REFERENCES "notifications"("id") ON DELETE CASCADE ON UPDATE CASCADE;
-
--- AddForeignKey
-ALTER TABLE "attempts" ADD CONSTRAINT "attempts_notification_id_fkey" FOREIGN KEY ("notification_id") REFERENCES "notifications"("id") ON DELETE CASCADE ON UPDATE CASCADE;
