@@ -1,6 +1,7 @@
 import type { LogStats, Position, RecoveredQueue } from '#segment-log';
 import type { Clock } from '../queues/clock.js';
 import { DeliveryTick } from '../queues/delivery-tick.js';
+import { MemoryRelief } from '../queues/memory-relief.js';
 import { MessageMemory } from '../queues/message-memory.js';
 import type { QueueStats } from '../queues/queue.js';
 import type { QueueHost } from '../queues/queue-host.js';
@@ -27,7 +28,7 @@ export interface EngineStats {
   queues: QueueStats[];
   exchanges: number;
   bindings: number;
-  /** Message bytes in memory, of all queues. */
+  /** What messages in queues take of memory, with the chunks that they pin. */
   messageMemoryBytes: number;
   log: LogStats;
 }
@@ -49,10 +50,11 @@ export async function assembleEngine(parts: {
   messageMemoryBytes: number | undefined;
 }): Promise<AssembledEngine> {
   const { log, clock, report } = parts;
-  const memory = new MessageMemory(parts.messageMemoryBytes);
   const tick = new DeliveryTick();
+  const memory = new MessageMemory(parts.messageMemoryBytes, () => tick.addLast(relief));
   const definitions = new Definitions(syncedSoon(log), VIRTUAL_HOST);
   const topology = new Topology(definitions);
+  const relief = new MemoryRelief(memory, tick, () => topology.queues.values());
   const publisher = new Publisher(topology.exchanges, log, clock, new Sequences(log.lastSequence));
   const host: QueueHost = {
     virtualHost: VIRTUAL_HOST,

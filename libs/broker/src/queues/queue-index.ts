@@ -16,6 +16,8 @@ const HELD = 2;
 export const REDELIVERED = 1;
 /** The message is in the log and must be acknowledged there. */
 export const LOGGED = 2;
+/** Its message is in memory and may have to leave it. */
+const LOOSE = 4;
 
 const CAPACITY_MIN = 16;
 /** Below this capacity a drained ring is not worth giving back. */
@@ -49,6 +51,7 @@ export class QueueIndex {
   #heldCount = 0;
   #readyBytes = 0;
   #heldBytes = 0;
+  #looseCount = 0;
 
   get readyCount(): number {
     return this.#readyCount;
@@ -65,6 +68,11 @@ export class QueueIndex {
 
   get heldBytes(): number {
     return this.#heldBytes;
+  }
+
+  /** Messages in memory that the relief has not looked at. */
+  get looseCount(): number {
+    return this.#looseCount;
   }
 
   get capacity(): number {
@@ -100,7 +108,7 @@ export class QueueIndex {
     this.#bodyBytes[slot] = bodyBytes;
     this.#states[slot] = READY;
     this.#flags[slot] = flags;
-    this.#messages[slot] = message;
+    this.#hang(slot, message);
     if (expiresAt !== 0) this.#expiresAt ??= new Float64Array(this.#capacity);
     if (this.#expiresAt !== undefined) this.#expiresAt[slot] = expiresAt;
     if (this.#failures !== undefined) this.#failures[slot] = 0;
@@ -176,7 +184,7 @@ export class QueueIndex {
       this.#heldBytes -= bytes;
     }
     this.#states[slot] = GONE;
-    this.#messages[slot] = undefined;
+    this.#hang(slot, undefined);
     if (ordinal === this.#front) this.#trim();
   }
 
@@ -255,7 +263,20 @@ export class QueueIndex {
   }
 
   setMessage(ordinal: number, message: Message | undefined): void {
-    this.#messages[ordinal & this.#mask] = message;
+    this.#hang(ordinal & this.#mask, message);
+  }
+
+  /** The last loose entry before `ordinal`, or -1. */
+  lastLooseBefore(ordinal: number): number {
+    if (this.#looseCount === 0) return -1;
+    let last = ordinal - 1;
+    while (last >= this.#front && (this.#flags[last & this.#mask]! & LOOSE) === 0) last--;
+    return last < this.#front ? -1 : last;
+  }
+
+  /** Its message stays in memory. */
+  keep(ordinal: number): void {
+    this.#tighten(ordinal & this.#mask);
   }
 
   /** Gives memory back after a backlog has drained. Ordinals held by the caller are void afterwards. */
@@ -264,6 +285,22 @@ export class QueueIndex {
     if (this.#capacity >= SHRINK_CAPACITY_MIN && live * 8 < this.#capacity) {
       this.#rebuild(capacityFor(live * 2));
     }
+  }
+
+  #hang(slot: number, message: Message | undefined): void {
+    this.#messages[slot] = message;
+    if (message === undefined) {
+      this.#tighten(slot);
+    } else if ((this.#flags[slot]! & LOOSE) === 0) {
+      this.#flags[slot]! |= LOOSE;
+      this.#looseCount++;
+    }
+  }
+
+  #tighten(slot: number): void {
+    if ((this.#flags[slot]! & LOOSE) === 0) return;
+    this.#flags[slot]! &= ~LOOSE;
+    this.#looseCount--;
   }
 
   #makeRoom(): void {

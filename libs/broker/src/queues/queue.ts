@@ -237,6 +237,28 @@ export class Queue implements Destination, SettlementQueue {
     for (const level of this.#levels) level.tidy();
   }
 
+  // Leaving memory
+
+  get looseCount(): number {
+    let count = 0;
+    for (const level of this.#levels) count += level.looseCount;
+    return count;
+  }
+
+  relieve(messagesMax: number): number {
+    const { memory } = this.host;
+    let seen = 0;
+    for (const level of this.#levels) {
+      let ordinal = level.lastLooseBefore(level.back);
+      while (ordinal !== -1 && seen < messagesMax && !memory.isRelaxed) {
+        this.#leaveMemory(level, ordinal);
+        seen++;
+        ordinal = level.lastLooseBefore(ordinal);
+      }
+    }
+    return seen;
+  }
+
   // Settling
 
   acknowledge(sequences: readonly number[]): void {
@@ -356,7 +378,7 @@ export class Queue implements Destination, SettlementQueue {
     const sequence = level.sequenceAt(ordinal);
     const redelivered = level.isRedelivered(ordinal);
     const failures = level.failuresAt(ordinal);
-    this.#takeOut(level, ordinal, message, consumer.noAck, acks);
+    this.#takeOut(level, ordinal, consumer.noAck, acks);
     consumer.deliver(this, sequence, message, redelivered, failures);
   }
 
@@ -385,23 +407,21 @@ export class Queue implements Destination, SettlementQueue {
         messageCount: this.#readyCount - 1,
       };
       const acks = new Acks();
-      this.#takeOut(level, ordinal, message, noAck, acks);
+      this.#takeOut(level, ordinal, noAck, acks);
       acks.appendTo(this.host, this.number);
       onMessage(ready);
     }
   }
 
   /** Ready → out with a consumer, or, without acknowledgements, gone. */
-  #takeOut(level: QueueIndex, ordinal: number, message: Message, noAck: boolean, acks: Acks): void {
+  #takeOut(level: QueueIndex, ordinal: number, noAck: boolean, acks: Acks): void {
     if (noAck) {
       acks.add(level, ordinal);
       this.#forget(level, ordinal);
       return;
     }
     level.take(ordinal);
-    if (!level.isLogged(ordinal) || !this.host.memory.isTight) return;
-    level.setMessage(ordinal, undefined);
-    this.host.memory.release(message);
+    if (level.isLogged(ordinal) && this.host.memory.isTight) this.#leaveMemory(level, ordinal);
   }
 
   #onLoaded(damaged: readonly number[]): void {
@@ -527,6 +547,18 @@ export class Queue implements Destination, SettlementQueue {
         visit(level, ordinal, sequence);
         break;
       }
+    }
+  }
+
+  /** What the log has is dropped. Anything else must stay, but pins no more than it needs. */
+  #leaveMemory(level: QueueIndex, ordinal: number): void {
+    const message = level.messageAt(ordinal)!;
+    if (level.isLogged(ordinal)) {
+      level.setMessage(ordinal, undefined);
+      this.host.memory.release(message);
+    } else {
+      level.keep(ordinal);
+      this.host.memory.settle(message);
     }
   }
 
