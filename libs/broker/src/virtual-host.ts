@@ -70,6 +70,8 @@ export interface VirtualHost {
   purgeQueue(name: string, owner: Owner): number;
   deleteQueue(name: string, condition: { ifUnused: boolean; ifEmpty: boolean }, owner: Owner): number;
 
+  /** Throws what `publish` would of the message itself, and stores nothing: a transaction learns it before its commit. */
+  checkPublish(message: Message): void;
   /**
    * Routes and stores. Throws 404 for a missing exchange, 403 for an internal one, 406 for a bad expiration or CC.
    * Afterwards `store.appended` is the log offset at which the message will be durable.

@@ -386,8 +386,11 @@ export class FakeVirtualHost implements VirtualHost {
     return queue.ready.length;
   }
 
+  checkPublish({ exchange }: Message): void {
+    if (exchange !== '') throw new ChannelError('not-found', `no exchange '${exchange}' in vhost '/'`);
+  }
   publish(message: Message): PublishResult {
-    if (message.exchange !== '') throw new ChannelError('not-found', `no exchange '${message.exchange}' in vhost '/'`);
+    this.checkPublish(message);
     const queue = this.queues.get(message.routingKey);
     if (queue === undefined) return 'unroutable';
     if (queue.rejectsPublishes) return 'rejected';

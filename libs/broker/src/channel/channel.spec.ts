@@ -133,6 +133,12 @@ describe('a channel', () => {
 });
 
 describe('exchanges and queues by the client', () => {
+  it('lose the line ends in their names', async () => {
+    const peer = await new WireFixture().aClient();
+    peer.sends('queue.declare', { queue: 'a\r\nb' });
+    await peer.expects('queue.declare-ok', { queue: 'ab' });
+  });
+
   it('reach the virtual host, with an answer unless it asked for none', async () => {
     const fixture = new WireFixture();
     const peer = await fixture.aClient();

@@ -12,7 +12,7 @@ import {
 } from '#amqp-codec';
 import { ChannelError, ConnectionError, REPLY_CODES } from '../errors.js';
 import { Message } from '../message.js';
-import type { ExchangeDeclaration, PublishResult } from '../virtual-host.js';
+import type { PublishResult } from '../virtual-host.js';
 import type { ChannelHost } from './channel-host.js';
 import { Confirms } from './confirms.js';
 import { ContentAssembler } from './content-assembler.js';
@@ -24,16 +24,6 @@ type PublishMode =
   | { readonly kind: 'plain' }
   | { readonly kind: 'confirm'; readonly confirms: Confirms }
   | { readonly kind: 'tx'; readonly transaction: Transaction };
-
-/** A passive declaration: asks whether it exists. */
-const AS_IT_IS: Omit<ExchangeDeclaration, 'name'> = {
-  type: '',
-  passive: true,
-  durable: false,
-  autoDelete: false,
-  internal: false,
-  arguments: [],
-};
 
 export interface PublishingCallbacks {
   /** A message is about to be stored: earlier acknowledgements must stand before it in the log. */
@@ -120,7 +110,8 @@ export class Publishing {
         this.#store(message, mandatory);
         return;
       case 'tx':
-        this.#checkExchange(exchange);
+        // It stores at its commit, but what is wrong with a message is an error at once.
+        this.#host.virtualHost.checkPublish(message);
         this.#mode.transaction.addPublish(message, mandatory);
         return;
       case 'confirm':
@@ -163,12 +154,6 @@ export class Publishing {
     const at = output.reserve(method.length + contentFramesBytes(properties.length, body.length, frameMax));
     output.block.set(method, at);
     writeContent(output.block, at + method.length, this.#number, properties, body, frameMax);
-  }
-
-  /** A transaction stores at its commit, but a missing exchange is an error at once. */
-  #checkExchange(name: string): void {
-    if (name === '') return;
-    this.#host.virtualHost.declareExchange({ ...AS_IT_IS, name });
   }
 
   #checkUser(properties: Buffer): void {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { ChannelError } from '../errors.js';
 import { eventually, WireFixture } from '../wire.harness.js';
 
 const PERSISTENT = { deliveryMode: 2 };
@@ -73,6 +74,15 @@ describe('transactions', () => {
     peer.publishes('q', 'one');
     peer.sends('tx.commit');
     await peer.expects('channel.close', { replyCode: 406, replyText: 'PRECONDITION_FAILED - partial tx completion' });
+  });
+
+  it('know at once what is wrong with a message', async () => {
+    const { fixture, peer } = await aTransactionalClient();
+    fixture.virtualHost.checkPublish = () => {
+      throw new ChannelError('access-refused', 'cannot publish to internal exchange');
+    };
+    peer.publishes('q', 'x');
+    await peer.expects('channel.close', { replyCode: 403, classId: 60, methodId: 40 });
   });
 
   it('know at once that an exchange is missing', async () => {

@@ -160,10 +160,6 @@ describe('names', () => {
       "ACCESS_REFUSED - exchange name 'amq.mine' contains reserved prefix 'amq.*'",
     );
   });
-
-  it('drops line ends', () => {
-    expect(engine.queue('a\r\nb').name).toBe('ab');
-  });
 });
 
 describe('an exclusive queue', () => {

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { encodeProperties, type Properties, tableOf } from '#amqp-codec';
+import { Message } from '../message.js';
 import { EngineUnderTest, headersOf } from './engine.harness.js';
 
 let engine: EngineUnderTest;
@@ -70,6 +72,19 @@ describe('routing a publish', () => {
     );
     expect(engine.publish('', 'nowhere', '1', { plainHeaders: { CC: [1, 'b'] } })).toBe('routed');
     expect(engine.ready('b')).toBe(1);
+  });
+
+  it('tells beforehand what a publish would refuse, and stores nothing', () => {
+    engine.queue('q');
+    engine.exchange('inside', 'direct', {}, { internal: true });
+    const check = (exchange: string, properties: Properties = {}) =>
+      engine.host.checkPublish(new Message(exchange, 'q', encodeProperties(properties), Buffer.from('x')));
+    expect(() => check('nope')).toThrow("no exchange 'nope'");
+    expect(() => check('inside')).toThrow("cannot publish to internal exchange 'inside'");
+    expect(() => check('', { expiration: 'soon' })).toThrow("invalid expiration 'soon'");
+    expect(() => check('', { headers: tableOf({ CC: 'k' }) })).toThrow('unacceptable_type_in_header');
+    check('');
+    expect(engine.ready('q')).toBe(0);
   });
 
   it('refuses an internal exchange to clients but lets bindings lead there', () => {

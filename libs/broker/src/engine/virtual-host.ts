@@ -8,6 +8,7 @@ import { readRoutingKeys } from '../exchanges/extra-keys.js';
 import { assertHeadersArguments, HeadersRouting } from '../exchanges/headers.js';
 import type { Message } from '../message.js';
 import { assertSameQueueArguments, readQueueSettings } from '../queues/arguments.js';
+import { readExpirationMs } from '../queues/expiration.js';
 import { Queue } from '../queues/queue.js';
 import type { QueueHost } from '../queues/queue-host.js';
 import type { Definitions } from '../store/definitions.js';
@@ -40,7 +41,7 @@ export class EngineVirtualHost implements VirtualHost {
   ) {}
 
   declareExchange(declaration: ExchangeDeclaration): void {
-    const name = withoutLineEnds(declaration.name);
+    const { name } = declaration;
     refuseDefaultExchange(name);
     const existing = this.topology.exchanges.get(name);
     if (declaration.passive) {
@@ -49,7 +50,7 @@ export class EngineVirtualHost implements VirtualHost {
     }
     const subject = this.#exchangeSubject(name);
     if (existing !== undefined) {
-      existing.assertSame({ ...declaration, name }, subject);
+      existing.assertSame(declaration, subject);
       return;
     }
     if (Object.hasOwn(EXCHANGE_TYPES, declaration.type)) this.#checkNewExchange(declaration, name);
@@ -126,12 +127,14 @@ export class EngineVirtualHost implements VirtualHost {
     return messageCount;
   }
 
+  checkPublish(message: Message): void {
+    this.#exchangeForPublish(message.exchange);
+    readExpirationMs(message.properties);
+    readRoutingKeys(message);
+  }
+
   publish(received: Message): PublishResult {
-    const exchange = this.#exchange(received.exchange);
-    if (exchange.properties.internal) {
-      const subject = this.#exchangeSubject(exchange.name);
-      throw new ChannelError('access-refused', `cannot publish to internal ${subject}`);
-    }
+    const exchange = this.#exchangeForPublish(received.exchange);
     const { routingKeys, message } = readRoutingKeys(received);
     return this.publisher.publish(exchange, message, routingKeys);
   }
@@ -172,7 +175,7 @@ export class EngineVirtualHost implements VirtualHost {
   }
 
   #declare(declaration: QueueDeclaration, owner: Owner): Queue {
-    const name = withoutLineEnds(declaration.name);
+    const { name } = declaration;
     const durable = declaration.durable && !declaration.exclusive;
     const existing = name === '' ? undefined : this.topology.queues.get(name);
     if (existing !== undefined) {
@@ -183,7 +186,7 @@ export class EngineVirtualHost implements VirtualHost {
       assertSameQueueArguments(declaration.arguments, existing.properties.arguments, subject);
       return existing;
     }
-    return this.#createQueue({ ...declaration, name, durable }, owner);
+    return this.#createQueue({ ...declaration, durable }, owner);
   }
 
   #createQueue(declaration: QueueDeclaration, owner: Owner): Queue {
@@ -245,6 +248,12 @@ export class EngineVirtualHost implements VirtualHost {
     return exchange;
   }
 
+  #exchangeForPublish(name: string): Exchange {
+    const exchange = this.#exchange(name);
+    if (!exchange.properties.internal) return exchange;
+    throw new ChannelError('access-refused', `cannot publish to internal ${this.#exchangeSubject(name)}`);
+  }
+
   #queueFor(name: string, owner: Owner): Queue {
     const queue = this.topology.queues.get(name);
     if (queue === undefined) throw new ChannelError('not-found', `no ${this.#queueSubject(name)}`);
@@ -296,8 +305,4 @@ export class EngineVirtualHost implements VirtualHost {
 
 function refuseDefaultExchange(name: string): void {
   if (name === '') throw new ChannelError('access-refused', 'operation not permitted on the default exchange');
-}
-
-function withoutLineEnds(name: string): string {
-  return name.replaceAll(/[\r\n]/g, '');
 }
