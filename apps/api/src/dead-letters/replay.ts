@@ -9,7 +9,7 @@ import { Problem } from '../problem/problem.js';
 
 export type ReplayResult =
   | { result: 'replayed' }
-  /** Sent, but the connection went before the confirm: published once more until it is confirmed. */
+  /** Sent, but the connection went before the confirm, or the database before the end was noted: published once more until both are done. */
   | { result: 'replaying' }
   | { result: 'not-open' }
   /** It would fail again the same way: what could not be parsed still cannot. It stays open. */
@@ -82,17 +82,25 @@ export class Replay {
   private async finish(letter: DeadLetter, attempt: number): Promise<ReplayResult> {
     const [publication] = await this.intake.publishEach([toMessage(letter, attempt)]);
     assert(publication, 'one message has one publication');
-    if (publication.stored) {
-      await this.parts.review.endReplay(letter.id, 'replayed', this.now());
-      this.parts.metrics.add('dead_letters_replayed_total', { channel: letter.channel ?? 'none' });
-      return { result: 'replayed' };
-    }
-    if (publication.isDoubtful) {
+    const isDoubtful = !publication.stored && publication.isDoubtful;
+    const isEnded = !isDoubtful && (await this.end(letter, publication.stored ? 'replayed' : 'open'));
+    if (!isEnded) {
       this.again(true);
       return { result: 'replaying' };
     }
-    await this.parts.review.endReplay(letter.id, 'open', this.now());
-    return { result: 'not-published', detail: publication.problem.message };
+    if (!publication.stored) return { result: 'not-published', detail: publication.problem.message };
+    this.parts.metrics.add('dead_letters_replayed_total', { channel: letter.channel ?? 'none' });
+    return { result: 'replayed' };
+  }
+
+  private async end({ id }: DeadLetter, result: 'replayed' | 'open'): Promise<boolean> {
+    try {
+      await this.parts.review.endReplay(id, result, this.now());
+      return true;
+    } catch (error) {
+      this.parts.logger.warn({ err: error, deadLetter: id, result }, 'the end of a replay could not be noted');
+      return false;
+    }
   }
 
   /** A raw body is published only when it can be parsed by now: the dispatcher would make the same dead letter of it. */
