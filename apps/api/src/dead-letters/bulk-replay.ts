@@ -78,7 +78,7 @@ export class BulkReplay {
             // Somebody else took it meanwhile: not ours to count.
             break;
           case 'replaying':
-            return void Object.assign(progress, { state: 'stopped', detail: 'the connection to the broker or the database was lost' });
+            return void Object.assign(progress, { state: 'stopped', detail: 'the broker or the database was lost' });
           case 'not-published':
             progress.failed += 1;
             return void Object.assign(progress, { state: 'stopped', detail: replayed.detail });
