@@ -17,8 +17,8 @@ import { ServiceLoad } from './service-load.js';
 import { Judge, type Providers, queuesLeft } from './verdict.js';
 
 const ROUNDS = killRounds(4);
-/** The ladder's first two rungs, or one window of the robot's budget; every further failure takes a longer rung. */
-const END_MS_MAX = ROUNDS <= 6 ? 90_000 : 900_000;
+/** Typically one window of the robot's budget or the ladder's second rung; a third failure in the storms takes two minutes. */
+const END_MS_MAX = ROUNDS <= 6 ? 240_000 : 900_000;
 const ROUND_MS_MAX = 20_000;
 const ROBOT = { token: 'robot-token', secret: 'SECrobot-secret' };
 const ROBOT_POSTS_MAX = 24;
