@@ -94,13 +94,16 @@ export class Publisher {
   #store(message: Message, queues: readonly Queue[], expirationMs: number | undefined): boolean {
     const sequence = this.sequences.next();
     const isPersistent = peekDeliveryMode(message.properties) === PERSISTENT;
-    const accepting = queues.filter((queue) => !queue.refuses(message.body.length));
-    const expiries = accepting.map((queue) => queue.expiryOf(expirationMs));
+    const accepting: Queue[] = [];
+    const expiries: number[] = [];
     const placements: Placement[] = [];
-    accepting.forEach((queue, index) => {
-      if (isPersistent && queue.isDurable)
-        placements.push({ queue: queue.number, expiresAt: expiries[index]!, flags: 0 });
-    });
+    for (const queue of queues) {
+      if (queue.refuses(message.body.length)) continue;
+      const expiresAt = queue.expiryOf(expirationMs);
+      accepting.push(queue);
+      expiries.push(expiresAt);
+      if (isPersistent && queue.isDurable) placements.push({ queue: queue.number, expiresAt, flags: 0 });
+    }
 
     let position = 0;
     let recordBytes = 0;
@@ -109,11 +112,12 @@ export class Publisher {
       for (const chunk of chunks) recordBytes += chunk.length;
       position = this.log.appendMessage(sequence, placements, chunks);
     }
-    accepting.forEach((queue, index) => {
+    for (let index = 0; index < accepting.length; index++) {
+      const queue = accepting[index]!;
       const priority = queue.settings.maxPriority === 0 ? 0 : (peekProperty(message.properties, 'priority') ?? 0);
       const logged = queue.isDurable ? recordBytes : 0;
       queue.enqueue(sequence, position, logged, message, expiries[index]!, priority);
-    });
+    }
     if (accepting.length === queues.length) return false;
     this.#noteTurnedAway(message, queues, accepting);
     return true;
