@@ -4,8 +4,8 @@ import type { Durability, Owner, VirtualHost } from '../virtual-host.js';
 import type { Channel } from './channel.js';
 import type { ReplyAddresses } from './direct-reply.js';
 
-/** What a channel needs of its connection. */
-export interface ChannelHost {
+/** What is known of an open connection wherever its channels work, and what they may ask of it. */
+export interface ConnectionView {
   readonly virtualHost: VirtualHost;
   /** Of the virtual host. */
   readonly replies: ReplyAddresses;
@@ -19,15 +19,19 @@ export interface ChannelHost {
   readonly frameMax: number;
   readonly messageBytesMax: number;
   readonly hearsConsumerCancel: boolean;
-  /** Calls `endOfRead` of the channel when the bytes at hand are read. */
-  callAtEndOfRead(channel: Channel): void;
-  /** Calls `onDurable` of the channel after the next sync. */
-  awaitDurable(channel: Channel): void;
   /** A request's answer comes later: nothing more is read until `release`. */
   holdIntake(): void;
   releaseIntake(): void;
   /** Something was published: a moment to look at flow control. */
   published(): void;
+}
+
+/** What a channel needs of its connection. */
+export interface ChannelHost extends ConnectionView {
+  /** Calls `endOfRead` of the channel when the bytes at hand are read. */
+  callAtEndOfRead(channel: Channel): void;
+  /** Calls `onDurable` of the channel after the next sync. */
+  awaitDurable(channel: Channel): void;
   /** The channel is done; its number is free. */
   forget(channel: Channel): void;
 }

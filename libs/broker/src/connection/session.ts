@@ -1,6 +1,6 @@
 import { CodecError, FRAME_BODY, FRAME_HEADER, FRAME_METHOD, methodKey, peekMethodKey } from '#amqp-codec';
 import { Channel } from '../channel/channel.js';
-import type { ChannelHost } from '../channel/channel-host.js';
+import type { ChannelHost, ConnectionView } from '../channel/channel-host.js';
 import type { ReplyAddresses } from '../channel/direct-reply.js';
 import type { Counters } from '../counters.js';
 import { ConnectionError } from '../errors.js';
@@ -9,23 +9,11 @@ import { toClose } from './close.js';
 import type { Output } from './output.js';
 
 const KEY_CHANNEL_OPEN = methodKey('channel.open');
+
 /** What a session needs of its connection and knows about it. */
-export interface SessionHost {
-  readonly virtualHost: VirtualHost;
-  readonly replies: ReplyAddresses;
-  readonly durability: Durability;
-  readonly counters: Counters;
-  readonly output: Output;
-  readonly owner: Owner;
-  readonly user: string;
-  readonly frameMax: number;
+export interface SessionHost extends ConnectionView {
   readonly channelMax: number;
-  readonly messageBytesMax: number;
-  readonly hearsConsumerCancel: boolean;
   awaitDurable(): void;
-  holdIntake(): void;
-  releaseIntake(): void;
-  published(): void;
 }
 
 /** The channels of an open connection. */
