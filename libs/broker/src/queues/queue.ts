@@ -289,6 +289,8 @@ export class Queue implements Destination, SettlementQueue {
     this.#each(sequences, (level, ordinal) => {
       if (level.isHeld(ordinal)) this.#die(level, ordinal, 'rejected');
     });
+    // At once: a publish behind the reject on its channel may be confirmed before the next tick, and then this must not come back.
+    this.#burial.work();
   }
 
   /** Removes what is ready; deliveries that are out stay. Returns how many. */
