@@ -1,4 +1,5 @@
-// Publishes, acknowledges and rejects until it is killed: `node kill-child.mjs <directory>`. A line on stdout says what was on disk before:
+// Publishes, acknowledges and rejects until it is killed: `node kill-child.mjs <directory> <firstNumber> <enough>`,
+// with its stdout in a file: a pipe that is full leaves lines in memory, and the kill takes them along. After the `enough`-th message it tells its parent. A line says what was on disk before:
 // `stored <n>` a message, `settled <n>` its acknowledgement; `settling <n>` that the acknowledgement is given and may be on disk. Every fifth message is rejected instead and goes to the queue `dead`.
 import { register } from 'node:module';
 
@@ -23,10 +24,12 @@ host.consume(
   owner,
 );
 
-for (let number = Number(process.argv[3]); ; number++) {
+const [firstNumber, enough] = process.argv.slice(3).map(Number);
+for (let number = firstNumber; ; number++) {
   host.publish(new Message('', 'work', properties, Buffer.from(String(number).padEnd(1000))));
   await onDisk();
   process.stdout.write(`stored ${number}\n`);
+  if (number === firstNumber + enough) process.send('enough');
   if (waiting.length > BACKLOG) await settle(waiting.shift());
 }
 

@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { EngineUnderTest } from './engine.harness.js';
@@ -21,12 +20,12 @@ describe('an engine killed with SIGKILL', () => {
   it('has lost nothing that was on disk, and brings nothing back that was settled there', async () => {
     for (let round = 1; round <= ROUNDS; round++) {
       const seen = { stored: new Set<number>(), settling: new Set<number>(), settled: new Set<number>() };
-      for (const line of await linesUntilKilled(round * 150, round * 10_000)) {
+      for (const line of await linesUntilKilled(round * 75, round * 10_000)) {
         const [what, number] = line.split(' ') as [keyof typeof seen, string];
         seen[what].add(Number(number));
       }
 
-      const engine = await EngineUnderTest.open({ directory });
+      const engine = await EngineUnderTest.open({ directory: join(directory, 'data') });
       const found = [...(await engine.drain('work')), ...(await engine.drain('dead'))].map(Number);
       // What was being acknowledged when the kill came may be there or not.
       const owed = [...seen.stored].filter((number) => !seen.settling.has(number));
@@ -55,17 +54,20 @@ describe('the files of a running engine', () => {
   });
 });
 
-/** Every whole line the child wrote before it was killed, some time after the `enough`-th. */
+/** Every line the child wrote before it was killed, some time after its `enough`-th message. */
 async function linesUntilKilled(enough: number, firstNumber: number): Promise<string[]> {
-  const child = spawn(process.execPath, ['--no-warnings', CHILD, directory, String(firstNumber)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const lines: string[] = [];
-  const reader = createInterface({ input: child.stdout }).on('line', (line) => {
-    lines.push(line);
-    if (lines.length === enough) child.kill('SIGKILL');
-  });
-  await once(reader, 'close');
-  expect(lines.length).toBeGreaterThanOrEqual(enough);
-  return lines;
+  const path = join(directory, 'lines');
+  const file = await open(path, 'w');
+  const child = spawn(
+    process.execPath,
+    ['--no-warnings', CHILD, join(directory, 'data'), String(firstNumber), String(enough)],
+    {
+      stdio: ['ignore', file.fd, 'inherit', 'ipc'],
+    },
+  );
+  child.once('message', () => child.kill('SIGKILL'));
+  const [, signal] = (await once(child, 'exit')) as [number | null, string | null];
+  await file.close();
+  expect(signal).toBe('SIGKILL');
+  return (await readFile(path, 'utf8')).split('\n').slice(0, -1);
 }
