@@ -52,6 +52,25 @@ describe('the files of a running engine', () => {
     expect(bodies).toEqual(bodies.map((_, index) => String(index)));
     await copy.closeKeeping();
   });
+
+  it('have a rejected message in its dead-letter queue, and no longer in its own, once a publish behind it was synced', async () => {
+    const engine = await EngineUnderTest.open();
+    engine.queue('dead');
+    engine.queue('work', { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'dead' });
+    engine.publish('', 'work', 'rejected');
+    const ready = await engine.get('work', false);
+    ready!.queue.reject([ready!.sequence]);
+    // No turn of the event loop in between: a client sends both in one write.
+    engine.publish('', 'dead', 'behind it');
+    await engine.synced();
+    await cp(engine.directory, directory, { recursive: true });
+    await engine.close();
+
+    const copy = await EngineUnderTest.open({ directory });
+    expect(await copy.drain('work')).toEqual([]);
+    expect(await copy.drain('dead')).toEqual(['rejected', 'behind it']);
+    await copy.closeKeeping();
+  });
 });
 
 /** Every line the child wrote before it was killed, some time after its `enough`-th message. */
