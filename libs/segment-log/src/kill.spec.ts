@@ -74,7 +74,11 @@ const live = new Map();
 const owner = { isLive: (_, sequence) => live.has(sequence), moved: (_, sequence, position) => live.set(sequence, position) };
 const log = await SegmentLog.open({ directory: process.argv[2], owner, segmentBytes: 256 * 1024 });
 for (const { count, sequences, positions } of log.recoveredQueues()) {
-  for (let row = 0; row < count; row++) live.set(sequences[row], positions[row]);
+  for (let row = 0; row < count; row++) {
+    // The kill may have come between a message and its acknowledgement.
+    if (sequences[row] % 10 === 0) live.set(sequences[row], positions[row]);
+    else log.appendAcks(1, [sequences[row]], [positions[row]]);
+  }
 }
 const batches = [];
 function append() {
