@@ -1,6 +1,7 @@
-// Publishes, acknowledges and rejects until it is killed: `node kill-child.mjs <directory> <firstNumber> <enough>`,
-// with its stdout in a file: a pipe that is full leaves lines in memory, and the kill takes them along. After the `enough`-th message it tells its parent. A line says what was on disk before:
-// `stored <n>` a message, `settled <n>` its acknowledgement; `settling <n>` that the acknowledgement is given and may be on disk. Every fifth message is rejected instead and goes to the queue `dead`.
+// Publishes, acknowledges and rejects until it is killed: `node kill-child.mjs <directory> <firstNumber> <enough>`. After the `enough`-th message it
+// tells its parent. A line on stdout says what was on disk before: `stored <n>` a message, `settled <n>` its acknowledgement; `settling <n>` that the
+// acknowledgement is given and may be on disk. Every fifth message is rejected instead and goes to the queue `dead`.
+// Its stdout must be a file: of a pipe that is full, the last lines are in memory and go with the kill.
 import { register } from 'node:module';
 
 register('../../../testing/src/typescript-hooks.mjs', import.meta.url);
@@ -29,7 +30,7 @@ for (let number = firstNumber; ; number++) {
   host.publish(new Message('', 'work', properties, Buffer.from(String(number).padEnd(1000))));
   await onDisk();
   process.stdout.write(`stored ${number}\n`);
-  if (number === firstNumber + enough) process.send('enough');
+  if (number === firstNumber + enough - 1) process.send('enough');
   if (waiting.length > BACKLOG) await settle(waiting.shift());
 }
 

@@ -19,11 +19,14 @@ afterEach(() => rm(directory, { recursive: true }));
 describe('an engine killed with SIGKILL', () => {
   it('has lost nothing that was on disk, and brings nothing back that was settled there', async () => {
     for (let round = 1; round <= ROUNDS; round++) {
+      const enough = 100 + round * 50;
       const seen = { stored: new Set<number>(), settling: new Set<number>(), settled: new Set<number>() };
-      for (const line of await linesUntilKilled(round * 75, round * 10_000)) {
+      for (const line of await linesUntilKilled(enough, round * 10_000)) {
         const [what, number] = line.split(' ') as [keyof typeof seen, string];
         seen[what].add(Number(number));
       }
+      expect(seen.stored.size).toBeGreaterThanOrEqual(enough);
+      expect(seen.settled.size).toBeGreaterThan(0);
 
       const engine = await EngineUnderTest.open({ directory: join(directory, 'data') });
       const found = [...(await engine.drain('work')), ...(await engine.drain('dead'))].map(Number);
@@ -77,13 +80,8 @@ describe('the files of a running engine', () => {
 async function linesUntilKilled(enough: number, firstNumber: number): Promise<string[]> {
   const path = join(directory, 'lines');
   const file = await open(path, 'w');
-  const child = spawn(
-    process.execPath,
-    ['--no-warnings', CHILD, join(directory, 'data'), String(firstNumber), String(enough)],
-    {
-      stdio: ['ignore', file.fd, 'inherit', 'ipc'],
-    },
-  );
+  const parameters = ['--no-warnings', CHILD, join(directory, 'data'), String(firstNumber), String(enough)];
+  const child = spawn(process.execPath, parameters, { stdio: ['ignore', file.fd, 'inherit', 'ipc'] });
   child.once('message', () => child.kill('SIGKILL'));
   const [, signal] = (await once(child, 'exit')) as [number | null, string | null];
   await file.close();
