@@ -4,20 +4,22 @@ import type { StoredBinding } from '../exchanges/binding.js';
 import type { Destination } from '../exchanges/routing.js';
 import type { Message } from '../message.js';
 import type { Owner, QueueDeclaration, ReadyMessage } from '../virtual-host.js';
+import { ACKS_PER_RECORD_MAX, Acks } from './acks.js';
 import type { QueueSettings } from './arguments.js';
 import { BodyLoader } from './body-loader.js';
 import { BURIALS_WAITING_MAX, Burial } from './burial.js';
-import type { Timer } from './clock.js';
 import { ConsumerSet } from './consumer-set.js';
 import type { DeathReason } from './dead-letter.js';
+import { failsForGood } from './delivery-limit.js';
+import { ExpiryTimer, expiryOf } from './expiry.js';
 import { Lease } from './lease.js';
+import { isAtLimit } from './length-limit.js';
+import { PriorityLevels } from './priority-levels.js';
 import type { QueueHost } from './queue-host.js';
-import { LOGGED, QueueIndex, REDELIVERED } from './queue-index.js';
+import { LOGGED, type QueueIndex, REDELIVERED } from './queue-index.js';
 
 /** Deliveries of one queue before the others get their turn. */
 const DELIVERIES_PER_RUN_MAX = 2048;
-/** Acknowledgements in one record when a whole queue is emptied. */
-const ACKS_PER_RECORD_MAX = 4096;
 
 export interface QueueProperties extends Omit<QueueDeclaration, 'passive' | 'exclusive'> {
   /** The connection that an exclusive queue belongs to. */
@@ -41,13 +43,13 @@ export class Queue implements Destination, SettlementQueue {
   readonly kind = 'queue';
   visitedBy = 0;
   readonly incoming = new Set<StoredBinding>();
-  readonly #levels: QueueIndex[];
+  readonly #levels: PriorityLevels;
   readonly #consumers: ConsumerSet;
   readonly #burial: Burial;
   readonly #loader: BodyLoader;
   readonly #lease: Lease;
+  readonly #expiryTimer: ExpiryTimer;
   readonly #waitingGets: { noAck: boolean; onMessage: (ready: ReadyMessage | undefined) => void }[] = [];
-  #expiryTimer: { dueAt: number; timer: Timer } | undefined;
   #isScheduled = false;
   #scheduledAt = 0;
   /** Since the last run: it may not have been told yet that it consumes. */
@@ -62,7 +64,8 @@ export class Queue implements Destination, SettlementQueue {
     readonly number: number,
     private readonly host: QueueHost,
   ) {
-    this.#levels = Array.from({ length: settings.maxPriority + 1 }, () => new QueueIndex());
+    this.#levels = new PriorityLevels(settings.maxPriority);
+    this.#expiryTimer = new ExpiryTimer(host.clock, () => this.schedule());
     this.#consumers = new ConsumerSet(settings.isSingleActiveConsumer);
     this.#loader = new BodyLoader(host, properties.name, (damaged) => this.#onLoaded(damaged));
     this.#burial = new Burial(host, {
@@ -95,12 +98,12 @@ export class Queue implements Destination, SettlementQueue {
   get messageCount(): number {
     // A message that expires at once may still find its consumer in the coming run.
     if (this.#consumers.count === 0) this.#expireHeads(this.host.clock.now());
-    return this.#readyCount;
+    return this.#levels.readyCount;
   }
 
   get stats(): QueueStats {
     let [ready, unacked, bytes] = [0, -this.#burial.count, 0];
-    for (const level of this.#levels) {
+    for (const level of this.#levels.all) {
       ready += level.readyCount;
       unacked += level.heldCount;
       bytes += level.readyBytes + level.heldBytes;
@@ -115,13 +118,9 @@ export class Queue implements Destination, SettlementQueue {
 
   // Storing
 
-  /** The instant at which a message stored now would expire; 0 is never. Fixed here, once: a requeue keeps it. */
+  /** The instant at which a message stored now would expire; 0 is never. */
   expiryOf(messageTtlMs: number | undefined): number {
-    const { messageTtlMs: queueTtlMs } = this.settings;
-    if (messageTtlMs === undefined && queueTtlMs === undefined) return 0;
-    return (
-      this.host.clock.now() + Math.min(messageTtlMs ?? Number.POSITIVE_INFINITY, queueTtlMs ?? Number.POSITIVE_INFINITY)
-    );
+    return expiryOf(this.settings, this.host.clock, messageTtlMs);
   }
 
   /** Whether a full queue with reject-publish turns the message away. */
@@ -140,7 +139,7 @@ export class Queue implements Destination, SettlementQueue {
     expiresAt: number,
     priority: number,
   ): void {
-    const level = this.#levels[Math.min(priority, this.settings.maxPriority)]!;
+    const level = this.#levels.of(priority);
     const isLogged = recordBytes > 0;
     if (!isLogged) this.host.memory.hold(message);
     const stays = !isLogged || this.host.memory.admit(message);
@@ -154,7 +153,7 @@ export class Queue implements Destination, SettlementQueue {
     }
     if (expiresAt === 0) return;
     if (this.#consumers.count === 0) this.#expireHeads(this.host.clock.now());
-    this.#armExpiry();
+    this.#expiryTimer.arm(this.#levels);
   }
 
   /** A message found in the log at start. */
@@ -167,7 +166,7 @@ export class Queue implements Destination, SettlementQueue {
     redelivered: boolean,
     priority: number,
   ): void {
-    const level = this.#levels[Math.min(priority, this.settings.maxPriority)]!;
+    const level = this.#levels.of(priority);
     const flags = LOGGED | (redelivered ? REDELIVERED : 0);
     level.push(sequence, position, recordBytes, bodyBytes, expiresAt, flags, undefined);
   }
@@ -175,16 +174,16 @@ export class Queue implements Destination, SettlementQueue {
   /** All recovered: limits and expiry apply again. */
   recovered(): void {
     this.#dropOverflow();
-    this.#armExpiry();
+    this.#expiryTimer.arm(this.#levels);
   }
 
   /** Whether the log's record for this queue is still needed. */
   isLive(sequence: number): boolean {
-    return this.#levels.some((level) => level.find(sequence) !== -1);
+    return this.#levels.all.some((level) => level.find(sequence) !== -1);
   }
 
   moved(sequence: number, position: number): void {
-    this.#each([sequence], (level, ordinal) => level.movePosition(ordinal, position));
+    this.#levels.each([sequence], (level, ordinal) => level.movePosition(ordinal, position));
   }
 
   // Consuming
@@ -233,22 +232,22 @@ export class Queue implements Destination, SettlementQueue {
     this.#serveGets();
     this.#deliver();
     this.#expireHeads(this.host.clock.now());
-    this.#armExpiry();
-    for (const level of this.#levels) level.tidy();
+    this.#expiryTimer.arm(this.#levels);
+    for (const level of this.#levels.all) level.tidy();
   }
 
   // Leaving memory
 
   get looseCount(): number {
     let count = 0;
-    for (const level of this.#levels) count += level.looseCount;
+    for (const level of this.#levels.all) count += level.looseCount;
     return count;
   }
 
   relieve(messagesMax: number): number {
     const { memory } = this.host;
     let seen = 0;
-    for (const level of this.#levels) {
+    for (const level of this.#levels.all) {
       let ordinal = level.lastLooseBefore(level.back);
       while (ordinal !== -1 && seen < messagesMax && !memory.isRelaxed) {
         this.#leaveMemory(level, ordinal);
@@ -266,14 +265,12 @@ export class Queue implements Destination, SettlementQueue {
   }
 
   requeue(sequences: readonly number[]): void {
-    const { type, deliveryLimit } = this.settings;
     const marked: number[] = [];
-    this.#each(sequences, (level, ordinal, sequence) => {
+    this.#levels.each(sequences, (level, ordinal, sequence) => {
       if (!level.isHeld(ordinal)) return;
       level.markRedelivered(ordinal);
       if (level.isLogged(ordinal)) marked.push(sequence);
-      const failures = type === 'quorum' ? level.addFailure(ordinal) : 0;
-      if (deliveryLimit !== undefined && failures > deliveryLimit) this.#die(level, ordinal, 'delivery_limit');
+      if (failsForGood(this.settings, level, ordinal)) this.#die(level, ordinal, 'delivery_limit');
       else level.restore(ordinal);
     });
     if (marked.length > 0) this.host.log.appendMarks(this.number, marked);
@@ -286,7 +283,7 @@ export class Queue implements Destination, SettlementQueue {
       this.#settleHeld(sequences);
       return;
     }
-    this.#each(sequences, (level, ordinal) => {
+    this.#levels.each(sequences, (level, ordinal) => {
       if (level.isHeld(ordinal)) this.#die(level, ordinal, 'rejected');
     });
     // At once: a publish behind the reject on its channel may be confirmed before the next tick, and then this must not come back.
@@ -296,7 +293,7 @@ export class Queue implements Destination, SettlementQueue {
   /** Removes what is ready; deliveries that are out stay. Returns how many. */
   purge(): number {
     let purged = 0;
-    for (const level of this.#levels) {
+    for (const level of this.#levels.all) {
       const acks = new Acks();
       for (let ordinal = level.nextReady(); ordinal !== -1; ordinal = level.nextReady()) {
         acks.add(level, ordinal);
@@ -316,11 +313,11 @@ export class Queue implements Destination, SettlementQueue {
     this.#loader.stop();
     this.#burial.end();
     this.#lease.end();
-    this.#expiryTimer?.timer.cancel();
-    for (const level of this.#levels) {
+    this.#expiryTimer.end();
+    for (const level of this.#levels.all) {
       for (let ordinal = level.front; ordinal < level.back; ordinal++) this.#letGo(level, ordinal);
     }
-    this.#levels.fill(new QueueIndex());
+    this.#levels.clear();
     if (this.isDurable) this.host.log.dropQueue(this.number);
     for (const { onMessage } of this.#waitingGets.splice(0)) onMessage(undefined);
     for (const consumer of this.#consumers.clear()) consumer.cancelledByServer();
@@ -332,7 +329,7 @@ export class Queue implements Destination, SettlementQueue {
     this.#loader.stop();
     this.#burial.end();
     this.#lease.end();
-    this.#expiryTimer?.timer.cancel();
+    this.#expiryTimer.end();
   }
 
   /** Before a limit is applied: what consumers have room for does not count as waiting, it only waits for the tick. */
@@ -354,7 +351,7 @@ export class Queue implements Destination, SettlementQueue {
 
   #deliverTo(acks: Acks): void {
     for (let deliveries = 0; deliveries < DELIVERIES_PER_RUN_MAX; deliveries++) {
-      const level = this.#headLevel();
+      const level = this.#levels.head;
       if (level === undefined) return;
       const ordinal = level.nextReady();
       // Against the time this run was asked for: what expires at once may still be taken by a consumer that has room now.
@@ -388,7 +385,7 @@ export class Queue implements Destination, SettlementQueue {
     if (this.#waitingGets.length === 0) return;
     this.#expireHeads(this.host.clock.now());
     while (this.#waitingGets.length > 0) {
-      const level = this.#headLevel();
+      const level = this.#levels.head;
       if (level === undefined) {
         this.#waitingGets.shift()!.onMessage(undefined);
         continue;
@@ -406,7 +403,7 @@ export class Queue implements Destination, SettlementQueue {
         message,
         redelivered: level.isRedelivered(ordinal),
         failures: level.failuresAt(ordinal),
-        messageCount: this.#readyCount - 1,
+        messageCount: this.#levels.readyCount - 1,
       };
       const acks = new Acks();
       this.#takeOut(level, ordinal, noAck, acks);
@@ -429,7 +426,7 @@ export class Queue implements Destination, SettlementQueue {
   #onLoaded(damaged: readonly number[]): void {
     if (damaged.length > 0) {
       const acks = new Acks();
-      this.#each(damaged, (level, ordinal) => {
+      this.#levels.each(damaged, (level, ordinal) => {
         acks.add(level, ordinal);
         this.#forget(level, ordinal);
       });
@@ -452,7 +449,7 @@ export class Queue implements Destination, SettlementQueue {
   /** Removes what has expired, from the head of each level only: a short TTL behind a long one waits, as in RabbitMQ. */
   #expireHeads(now: number): void {
     const acks = new Acks();
-    for (const level of this.#levels) {
+    for (const level of this.#levels.all) {
       if (!level.hasExpiries) continue;
       for (let ordinal = level.nextReady(); ordinal !== -1; ordinal = level.nextReady()) {
         const expiresAt = level.expiresAt(ordinal);
@@ -467,7 +464,7 @@ export class Queue implements Destination, SettlementQueue {
     if (this.settings.overflow !== 'drop-head' || !this.#isAtLimit(0, 0)) return;
     const acks = new Acks();
     while (this.#isAtLimit(0, 0)) {
-      const level = this.#headLevel()!;
+      const level = this.#levels.head!;
       this.#removeReady(level, level.nextReady(), 'maxlen', acks);
     }
     acks.appendTo(this.host, this.number);
@@ -484,72 +481,20 @@ export class Queue implements Destination, SettlementQueue {
     if (acks.count >= ACKS_PER_RECORD_MAX) acks.appendTo(this.host, this.number);
   }
 
-  /** One timer for the whole queue, for the earliest head. A timer that comes too early looks again. */
-  #armExpiry(): void {
-    let dueAt = 0;
-    for (const level of this.#levels) {
-      if (!level.hasExpiries || level.readyCount === 0) continue;
-      const expiresAt = level.expiresAt(level.nextReady());
-      if (expiresAt !== 0 && (dueAt === 0 || expiresAt < dueAt)) dueAt = expiresAt;
-    }
-    if (dueAt === 0 || this.#isDeleted) return;
-    if (this.#expiryTimer !== undefined && this.#expiryTimer.dueAt <= dueAt) return;
-
-    this.#expiryTimer?.timer.cancel();
-    const timer = this.host.clock.startTimer(Math.max(1, dueAt - this.host.clock.now()), () => {
-      this.#expiryTimer = undefined;
-      this.schedule();
-    });
-    this.#expiryTimer = { dueAt, timer };
-  }
-
   // Bookkeeping
 
-  get #readyCount(): number {
-    let count = 0;
-    for (const level of this.#levels) count += level.readyCount;
-    return count;
-  }
-
-  /** Whether `more` messages of `moreBytes` together would pass a limit. Only ready messages count. */
   #isAtLimit(more: number, moreBytes: number): boolean {
-    const { maxLength, maxLengthBytes } = this.settings;
-    if (maxLength !== undefined && this.#readyCount + more > maxLength) return true;
-    if (maxLengthBytes === undefined) return false;
-    let bytes = moreBytes;
-    for (const level of this.#levels) bytes += level.readyBytes;
-    return bytes > maxLengthBytes;
-  }
-
-  /** The level of the message that goes next. */
-  #headLevel(): QueueIndex | undefined {
-    for (let priority = this.#levels.length - 1; priority >= 0; priority--) {
-      const level = this.#levels[priority]!;
-      if (level.readyCount > 0) return level;
-    }
-    return undefined;
+    return isAtLimit(this.settings, this.#levels, more, moreBytes);
   }
 
   #settleHeld(sequences: readonly number[]): void {
     const acks = new Acks();
-    this.#each(sequences, (level, ordinal) => {
+    this.#levels.each(sequences, (level, ordinal) => {
       if (!level.isHeld(ordinal)) return;
       acks.add(level, ordinal);
       this.#forget(level, ordinal);
     });
     acks.appendTo(this.host, this.number);
-  }
-
-  /** Visits what is still here of `sequences`. */
-  #each(sequences: readonly number[], visit: (level: QueueIndex, ordinal: number, sequence: number) => void): void {
-    for (const sequence of sequences) {
-      for (const level of this.#levels) {
-        const ordinal = level.find(sequence);
-        if (ordinal === -1) continue;
-        visit(level, ordinal, sequence);
-        break;
-      }
-    }
   }
 
   /** What the log has is dropped. Anything else must stay, but pins no more than it needs. */
@@ -572,29 +517,5 @@ export class Queue implements Destination, SettlementQueue {
   #letGo(level: QueueIndex, ordinal: number): void {
     const message = level.messageAt(ordinal);
     if (message !== undefined) this.host.memory.release(message);
-  }
-}
-
-/** Acknowledgements gathered for one record of the log. */
-class Acks {
-  #sequences: number[] = [];
-  #positions: number[] = [];
-
-  get count(): number {
-    return this.#sequences.length;
-  }
-
-  /** Call before the entry is settled. */
-  add(level: QueueIndex, ordinal: number): void {
-    if (!level.isLogged(ordinal)) return;
-    this.#sequences.push(level.sequenceAt(ordinal));
-    this.#positions.push(level.positionAt(ordinal));
-  }
-
-  appendTo(host: QueueHost, queue: number): void {
-    if (this.#sequences.length === 0) return;
-    host.log.appendAcks(queue, this.#sequences, this.#positions);
-    this.#sequences = [];
-    this.#positions = [];
   }
 }
