@@ -68,11 +68,10 @@ function usersFor(account: BrokerServerOptions['serviceAccount']): StaticUsers {
 
 async function listen(options: BrokerServerOptions, engine: Engine, users: StaticUsers): Promise<Broker> {
   const { host, amqpPort: port, logger } = options;
-  const virtualHost = engine.virtualHost('/')!;
   const broker = new Broker({
     host,
     port,
-    virtualHosts: [virtualHost],
+    virtualHosts: engine,
     durability: engine.durability,
     users,
     log: logger,

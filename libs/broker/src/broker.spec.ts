@@ -14,7 +14,7 @@ let broker: Broker;
 
 async function start(): Promise<void> {
   engine = await openEngine({ directory });
-  broker = new Broker({ port: 0, virtualHosts: [engine.virtualHost('/')!], durability: engine.durability });
+  broker = new Broker({ port: 0, virtualHosts: engine, durability: engine.durability });
   await broker.listen();
 }
 
@@ -160,7 +160,7 @@ describe('the listening socket', () => {
   it('says which port is taken', async () => {
     const second = new Broker({
       port: broker.port,
-      virtualHosts: [engine.virtualHost('/')!],
+      virtualHosts: engine,
       durability: engine.durability,
       users: new StaticUsers({}),
     });
@@ -172,7 +172,7 @@ describe('the listening socket', () => {
     const narrow = new Broker({
       port: 0,
       connectionsMax: 1,
-      virtualHosts: [engine.virtualHost('/')!],
+      virtualHosts: engine,
       durability: engine.durability,
     });
     await narrow.listen();

@@ -3,20 +3,21 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { ReplyAddresses } from './channel/direct-reply.js';
-import { Connection, type ConnectionContext, type Peer } from './connection/connection.js';
+import { Connection, type ConnectionContext, type Peer, type ServedVirtualHost } from './connection/connection.js';
 import { StaticUsers, type Users } from './connection/users.js';
 import { Counters } from './counters.js';
 import { DurabilityWatch } from './durability-watch.js';
 import { type BrokerLog, SILENT_LOG } from './log.js';
 import { type BrokerStats, statsOf } from './stats.js';
-import type { Durability, VirtualHost } from './virtual-host.js';
+import type { Durability, VirtualHost, VirtualHostDirectory } from './virtual-host.js';
 
 export interface BrokerOptions {
   /** Default 127.0.0.1. */
   host?: string;
   /** 0 picks a free one; default 5672. */
   port?: number;
-  virtualHosts: readonly VirtualHost[];
+  /** An engine is one. */
+  virtualHosts: VirtualHostDirectory;
   /** How far the log behind the virtual hosts has come. */
   durability: Durability;
   /** Default: guest/guest from this machine. */
@@ -53,6 +54,10 @@ export class Broker {
     this.#options = options;
     this.#watch = new DurabilityWatch(options.durability);
     this.#context = this.#newContext(options);
+    options.virtualHosts.onDeleting((name) => {
+      const isThere = (connection: Connection) => connection.open?.session.virtualHost.name === name;
+      this.#closeConnections(isThere, `vhost '${name}' is deleted`);
+    });
   }
 
   /** Starts listening. Rejects with the system's error, e.g. EADDRINUSE. */
@@ -106,6 +111,10 @@ export class Broker {
     return connection !== undefined;
   }
 
+  #closeConnections(isMeant: (connection: Connection) => boolean, text: string): void {
+    for (const connection of this.#connections) if (isMeant(connection)) connection.shutDown(text);
+  }
+
   /** Stops listening, tells every client, waits a bounded time for their answer. */
   async close(): Promise<void> {
     this.#server?.close();
@@ -131,9 +140,8 @@ export class Broker {
   }
 
   #newContext(options: BrokerOptions): ConnectionContext {
-    const byName = new Map(
-      options.virtualHosts.map((virtualHost) => [virtualHost.name, { virtualHost, replies: new ReplyAddresses() }]),
-    );
+    // A virtual host takes its reply addresses along when it is deleted.
+    const served = new WeakMap<VirtualHost, ServedVirtualHost>();
     const broker = this;
     return {
       tuning: {
@@ -147,7 +155,13 @@ export class Broker {
       watch: this.#watch,
       counters: this.counters,
       log: options.log ?? SILENT_LOG,
-      findVirtualHost: (name) => byName.get(name),
+      findVirtualHost: (name) => {
+        const virtualHost = options.virtualHosts.virtualHost(name);
+        if (virtualHost === undefined) return undefined;
+        const known = served.get(virtualHost) ?? { virtualHost, replies: new ReplyAddresses() };
+        served.set(virtualHost, known);
+        return known;
+      },
       get alarm() {
         return broker.#alarm;
       },

@@ -1,10 +1,12 @@
 import assert from 'node:assert';
 import { SegmentLog } from '#segment-log';
 import { assembleEngine, type EngineStats } from './engine/assemble.js';
+import type { VirtualHostProperties } from './engine/virtual-hosts.js';
 import { type Clock, systemClock } from './queues/clock.js';
-import type { Durability, VirtualHost } from './virtual-host.js';
+import type { Durability, VirtualHostDirectory } from './virtual-host.js';
 
 export type { EngineStats } from './engine/assemble.js';
+export type { VirtualHostProperties, VirtualHostStats } from './engine/virtual-hosts.js';
 
 export interface EngineOptions {
   /** Holds the log; one engine at a time. Made when it does not exist. */
@@ -19,9 +21,11 @@ export interface EngineOptions {
 }
 
 /** The queue engine without the wire. Owns the data directory; `close` gives it back. */
-export interface Engine {
-  /** Undefined: no such virtual host. */
-  virtualHost(name: string): VirtualHost | undefined;
+export interface Engine extends VirtualHostDirectory {
+  /** Makes a virtual host with its predeclared exchanges, or changes what is said of it. Throws RangeError for a name that cannot be. */
+  putVirtualHost(properties: VirtualHostProperties): 'created' | 'changed';
+  /** Closes the connections to it and deletes all it holds. False when there is none of that name. */
+  deleteVirtualHost(name: string): boolean;
   readonly durability: Durability;
   /** The first write or sync that failed. From then on nothing is confirmed; stop the process and start again. */
   readonly failed: Error | undefined;
@@ -53,9 +57,12 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   for (const { file, offset, says } of log.recovery.findings) report(`${file} at byte ${offset}: ${says}`);
   assembled = await assembleEngine({ log, clock, report, messageMemoryBytes });
   log.startReclaiming();
-  const { virtualHost, stats, stop } = assembled;
+  const { virtualHosts, stats, stop } = assembled;
   return {
-    virtualHost: (name) => (name === virtualHost.name ? virtualHost : undefined),
+    virtualHost: (name) => virtualHosts.virtualHost(name),
+    onDeleting: (listener) => virtualHosts.onDeleting(listener),
+    putVirtualHost: (properties) => virtualHosts.put(properties),
+    deleteVirtualHost: (name) => virtualHosts.delete(name),
     durability: log,
     get failed() {
       return log.failed;

@@ -3,7 +3,14 @@ export type { Peer } from './connection/connection.js';
 export { type Account, GUEST, isLoopback, StaticUsers, type Users } from './connection/users.js';
 export type { Consumer, SettlementQueue } from './consumer.js';
 export type { Counters } from './counters.js';
-export { type Engine, type EngineOptions, type EngineStats, openEngine } from './engine.js';
+export {
+  type Engine,
+  type EngineOptions,
+  type EngineStats,
+  openEngine,
+  type VirtualHostProperties,
+  type VirtualHostStats,
+} from './engine.js';
 export { ChannelError, ConnectionError, REPLY_CODES, type ReplyName } from './errors.js';
 export type { BrokerLog } from './log.js';
 export { Message } from './message.js';
@@ -17,4 +24,5 @@ export type {
   QueueDeclaration,
   ReadyMessage,
   VirtualHost,
+  VirtualHostDirectory,
 } from './virtual-host.js';

@@ -91,6 +91,13 @@ export interface VirtualHost {
   releaseOwner(owner: Owner): void;
 }
 
+/** The virtual hosts there are. They come and go while a broker runs. */
+export interface VirtualHostDirectory {
+  virtualHost(name: string): VirtualHost | undefined;
+  /** Called before a virtual host is emptied: the connections to it must close and let go of what they hold. */
+  onDeleting(listener: (name: string) => void): void;
+}
+
 /** How far the log has come, as channels need it for confirms and connections for flow control. */
 export interface Durability {
   /** Offset of everything appended so far. A confirm may go out once `durable` has reached the value read right after its publish. */

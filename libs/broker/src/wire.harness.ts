@@ -443,7 +443,11 @@ export class WireFixture {
   readonly broker: Broker;
 
   constructor(options: Partial<BrokerOptions> = {}) {
-    this.broker = new Broker({ virtualHosts: [this.virtualHost], durability: this.durability, ...options });
+    const virtualHosts = {
+      virtualHost: (name: string) => (name === this.virtualHost.name ? this.virtualHost : undefined),
+      onDeleting: () => {},
+    };
+    this.broker = new Broker({ virtualHosts, durability: this.durability, ...options });
   }
 
   connects(remoteAddress = '127.0.0.1'): PeerDialogue {

@@ -4,17 +4,12 @@ import { DeliveryTick } from '../queues/delivery-tick.js';
 import { MemoryRelief } from '../queues/memory-relief.js';
 import { MessageMemory } from '../queues/message-memory.js';
 import type { QueueStats } from '../queues/queue.js';
-import type { QueueHost } from '../queues/queue-host.js';
-import { Definitions } from '../store/definitions.js';
+import { loadDefinitions, QueueNumbers } from '../store/definitions.js';
 import type { DefinitionLog, MessageLog } from '../store/message-log.js';
-import type { Durability, VirtualHost } from '../virtual-host.js';
-import { Publisher, Sequences } from './publisher.js';
+import type { Durability } from '../virtual-host.js';
+import { Sequences } from './publisher.js';
 import { restoreDefinitions, restoreMessages } from './recovery.js';
-import { Topology } from './topology.js';
-import { EngineVirtualHost } from './virtual-host.js';
-
-/** The one virtual host there is. */
-const VIRTUAL_HOST = '/';
+import { DEFAULT_VIRTUAL_HOST, type VirtualHostStats, VirtualHosts } from './virtual-hosts.js';
 
 /** Everything the engine needs of the log; `SegmentLog` is one. */
 export interface EngineLog extends MessageLog, DefinitionLog, Durability {
@@ -25,7 +20,9 @@ export interface EngineLog extends MessageLog, DefinitionLog, Durability {
 }
 
 export interface EngineStats {
-  queues: QueueStats[];
+  virtualHosts: VirtualHostStats[];
+  queues: (QueueStats & { virtualHost: string })[];
+  /** Over all virtual hosts, as `bindings`. */
   exchanges: number;
   bindings: number;
   /** What messages in queues take of memory, with the chunks that they pin. */
@@ -34,7 +31,7 @@ export interface EngineStats {
 }
 
 interface AssembledEngine {
-  virtualHost: VirtualHost;
+  virtualHosts: VirtualHosts;
   stats(): EngineStats;
   isLive(queue: number, sequence: number): boolean;
   moved(queue: number, sequence: number, position: Position): void;
@@ -52,40 +49,57 @@ export async function assembleEngine(parts: {
   const { log, clock, report } = parts;
   const tick = new DeliveryTick();
   const memory = new MessageMemory(parts.messageMemoryBytes, () => tick.addLast(relief));
-  const definitions = new Definitions(syncedSoon(log), VIRTUAL_HOST);
-  const topology = new Topology(definitions);
-  const relief = new MemoryRelief(memory, tick, () => topology.queues.values());
-  const publisher = new Publisher(topology.exchanges, log, clock, new Sequences(log.lastSequence));
-  const host: QueueHost = {
-    virtualHost: VIRTUAL_HOST,
+  const definitionLog = syncedSoon(log);
+  const queueNumbers = new QueueNumbers(definitionLog);
+  const sequences = new Sequences(log.lastSequence);
+  const virtualHosts = new VirtualHosts({
     clock,
     log,
     memory,
     tick,
-    deadLetter: (queue, message, reason) => publisher.deadLetter(queue, message, reason),
-    queueExpired: (queue) => virtualHost.removeQueue(queue),
     report,
-  };
-  const virtualHost = new EngineVirtualHost(VIRTUAL_HOST, topology, publisher, definitions, host);
-  restoreDefinitions(definitions, topology, host);
-  await restoreMessages(log.recoveredQueues(), topology, host);
+    definitionLog,
+    sequences,
+    queueNumbers,
+  });
+  const relief = new MemoryRelief(memory, tick, () => virtualHosts.queues());
+  restoreVirtualHosts(definitionLog, virtualHosts, report);
+  const { queuesByNumber } = virtualHosts;
+  await restoreMessages(log.recoveredQueues(), queuesByNumber, () => virtualHosts.rescuePlace(), { log, report });
 
   return {
-    virtualHost,
+    virtualHosts,
     stats: () => ({
-      queues: [...topology.queues.values()].map((queue) => queue.stats),
-      exchanges: topology.exchanges.size,
-      bindings: topology.bindingCount,
+      virtualHosts: virtualHosts.stats(),
+      queues: virtualHosts.all.flatMap(({ topology, properties }) =>
+        [...topology.queues.values()].map((queue) => ({ ...queue.stats, virtualHost: properties.name })),
+      ),
+      exchanges: virtualHosts.all.reduce((sum, { topology }) => sum + topology.exchanges.size, 0),
+      bindings: virtualHosts.all.reduce((sum, { topology }) => sum + topology.bindingCount, 0),
       messageMemoryBytes: memory.usedBytes,
       log: log.stats(),
     }),
-    isLive: (queue, sequence) => topology.queuesByNumber.get(queue)?.isLive(sequence) ?? false,
-    moved: (queue, sequence, position) => topology.queuesByNumber.get(queue)?.moved(sequence, position),
+    isLive: (queue, sequence) => queuesByNumber.get(queue)?.isLive(sequence) ?? false,
+    moved: (queue, sequence, position) => queuesByNumber.get(queue)?.moved(sequence, position),
     stop() {
       tick.stop();
-      for (const queue of topology.queues.values()) queue.stop();
+      for (const queue of virtualHosts.queues()) queue.stop();
     },
   };
+}
+
+/** A new log gets the virtual host '/'; so does one whose last was deleted, or nobody could connect. */
+function restoreVirtualHosts(log: DefinitionLog, virtualHosts: VirtualHosts, report: (text: string) => void): void {
+  for (const [name, stored] of loadDefinitions(log)) {
+    if (stored.properties === undefined && name !== DEFAULT_VIRTUAL_HOST) {
+      report(`virtual host '${name}' has lost its definition; it goes on with what it holds`);
+    }
+    const { topology, host } = virtualHosts.restore(stored.properties ?? { name, description: '', tags: [] });
+    restoreDefinitions(stored, topology, host);
+  }
+  if (virtualHosts.all.length === 0) {
+    virtualHosts.put({ name: DEFAULT_VIRTUAL_HOST, description: 'Default virtual host', tags: [] });
+  }
 }
 
 /** A declaration is on disk within one sync of its answer, not only when some message is. */

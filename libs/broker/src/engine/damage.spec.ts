@@ -45,6 +45,30 @@ describe('a queue whose definition is damaged on disk', () => {
   });
 });
 
+describe('a virtual host whose definition is damaged on disk', () => {
+  it('goes on with all it holds', async () => {
+    engine.enterNewVirtualHost('night');
+    engine.queue('q');
+    engine.publish('', 'q', 'kept');
+    await engine.reopen();
+    await flipByteIn('vhost:night', engine.directory);
+    await engine.reopen();
+    expect(engine.reports).toContain("virtual host 'night' has lost its definition; it goes on with what it holds");
+    expect(await engine.drain('q')).toEqual(['kept']);
+  });
+
+  it('keeps the messages of a damaged queue in /', async () => {
+    engine.enterNewVirtualHost('night');
+    engine.queue('q');
+    engine.publish('', 'q', 'kept');
+    await engine.reopen();
+    await flipByteIn('queue:night:q', engine.directory);
+    await engine.reopen();
+    engine.virtualHostName = '/';
+    expect(await engine.drain('damaged.1')).toEqual(['kept']);
+  });
+});
+
 describe('a damaged record of the next queue number', () => {
   it('does not give a new queue the number of another', async () => {
     engine.queue('q');

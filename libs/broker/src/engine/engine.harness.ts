@@ -120,8 +120,17 @@ export class EngineUnderTest {
     return this.#engine;
   }
 
+  /** What the calls below work on. */
+  virtualHostName = '/';
+
   get host(): VirtualHost {
-    return this.#engine.virtualHost('/')!;
+    return this.#engine.virtualHost(this.virtualHostName)!;
+  }
+
+  /** Makes a virtual host and goes there. */
+  enterNewVirtualHost(name: string): void {
+    this.#engine.putVirtualHost({ name, description: '', tags: [] });
+    this.virtualHostName = name;
   }
 
   async reopen(): Promise<void> {
@@ -208,7 +217,8 @@ export class EngineUnderTest {
   }
 
   unacked(queue: string): number {
-    return this.#engine.stats().queues.find((each) => each.name === queue)!.unacked;
+    return this.#engine.stats().queues.find((each) => each.name === queue && each.virtualHost === this.virtualHostName)!
+      .unacked;
   }
 
   /** Resolves when everything appended so far is on disk. */

@@ -5,19 +5,12 @@ import { READ_AHEAD_BYTES, READ_AHEAD_MESSAGES } from '../queues/body-loader.js'
 import { Queue } from '../queues/queue.js';
 import type { QueueHost } from '../queues/queue-host.js';
 import { REDELIVERED } from '../queues/queue-index.js';
-import type {
-  Definitions,
-  StoredBinding,
-  StoredDefinitions,
-  StoredExchange,
-  StoredQueue,
-} from '../store/definitions.js';
+import type { StoredBinding, StoredDefinitions, StoredExchange, StoredQueue } from '../store/definitions.js';
 import { decodeMessage } from '../store/message-record.js';
 import type { Topology } from './topology.js';
 
 /** Puts back what the log knows. A definition that cannot be used is reported and left out; it never stops a start. */
-export function restoreDefinitions(definitions: Definitions, topology: Topology, host: QueueHost): void {
-  const stored: StoredDefinitions = definitions.load();
+export function restoreDefinitions(stored: StoredDefinitions, topology: Topology, host: QueueHost): void {
   for (const sentence of stored.damaged) host.report(sentence);
   for (const exchange of stored.exchanges) {
     attempt(host, `exchange '${exchange.name}'`, () => restoreExchange(exchange, topology));
@@ -31,14 +24,21 @@ export function restoreDefinitions(definitions: Definitions, topology: Topology,
   }
 }
 
-/** Fills the queues with the messages found in the log. Those of a queue whose definition was damaged are kept for a person. */
+/** A virtual host where queues can be made. */
+export interface RescuePlace {
+  topology: Topology;
+  host: QueueHost;
+}
+
+/** Fills the queues with the messages found in the log. Those of a queue whose definition was damaged are kept for a person, in `rescue`. */
 export async function restoreMessages(
   recovered: readonly RecoveredQueue[],
-  topology: Topology,
-  host: QueueHost,
+  queuesByNumber: ReadonlyMap<number, Queue>,
+  rescue: () => RescuePlace,
+  host: Pick<QueueHost, 'log' | 'report'>,
 ): Promise<void> {
   for (const found of recovered) {
-    const queue = topology.queuesByNumber.get(found.queue) ?? addRescueQueue(found, topology, host);
+    const queue = queuesByNumber.get(found.queue) ?? addRescueQueue(found, rescue());
     // A retry queue's messages would expire here into nothing.
     if (isRescueQueue(queue)) found.expiresAt.fill(0);
     if (needsBodies(queue)) await fillFromBodies(queue, found, host);
@@ -48,7 +48,7 @@ export async function restoreMessages(
 }
 
 /** Deleting a queue drops its messages first, so messages without a queue mean that its definition is gone. */
-function addRescueQueue(found: RecoveredQueue, topology: Topology, host: QueueHost): Queue {
+function addRescueQueue(found: RecoveredQueue, { topology, host }: RescuePlace): Queue {
   const name = `damaged.${found.queue}`;
   host.report(
     `${found.count} messages of a queue without a definition are kept in queue '${name}'; move them where they belong, then delete it`,
@@ -108,7 +108,11 @@ function needsBodies(queue: Queue): boolean {
   return queue.settings.maxLengthBytes !== undefined || queue.settings.maxPriority > 0;
 }
 
-async function fillFromBodies(queue: Queue, found: RecoveredQueue, host: QueueHost): Promise<void> {
+async function fillFromBodies(
+  queue: Queue,
+  found: RecoveredQueue,
+  host: Pick<QueueHost, 'log' | 'report'>,
+): Promise<void> {
   let damaged = 0;
   for (let start = 0; start < found.count; ) {
     const end = endOfBatch(found, start);

@@ -12,10 +12,12 @@ export type BindingEnd = Exchange | Queue;
 export class Topology {
   readonly exchanges = new Map<string, Exchange>();
   readonly queues = new Map<string, Queue>();
-  /** Queues by their number in the log. */
-  readonly queuesByNumber = new Map<number, Queue>();
 
-  constructor(private readonly definitions: Definitions) {
+  constructor(
+    private readonly definitions: Definitions,
+    /** Queues of all virtual hosts by their number in the log. */
+    private readonly queuesByNumber: Map<number, Queue>,
+  ) {
     const byName = new DefaultRouting((name) => this.queues.get(name));
     this.exchanges.set('', new Exchange(predeclared('', 'direct', false), byName));
     for (const { name, type, internal } of PREDECLARED_EXCHANGES) {
@@ -57,7 +59,7 @@ export class Topology {
     this.queues.set(queue.name, queue);
     if (!queue.isDurable) return;
     this.queuesByNumber.set(queue.number, queue);
-    this.definitions.noteQueueNumber(queue.number);
+    this.definitions.queueNumbers.note(queue.number);
   }
 
   removeQueue(queue: Queue): void {
@@ -67,6 +69,12 @@ export class Topology {
     // The messages first: a crash in between leaves an empty queue, never messages without one, which would look like damage.
     queue.delete();
     if (queue.isDurable) this.definitions.dropQueue(queue.name);
+  }
+
+  /** The virtual host goes, with all its definitions. */
+  clear(): void {
+    for (const queue of [...this.queues.values()]) this.removeQueue(queue);
+    for (const exchange of [...this.exchanges.values()]) this.removeExchange(exchange);
   }
 
   /** Binding twice is binding once. */

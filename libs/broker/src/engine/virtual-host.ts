@@ -11,7 +11,7 @@ import { assertSameQueueArguments, readQueueSettings } from '../queues/arguments
 import { readExpirationMs } from '../queues/expiration.js';
 import { Queue } from '../queues/queue.js';
 import type { QueueHost } from '../queues/queue-host.js';
-import type { Definitions } from '../store/definitions.js';
+import type { QueueNumbers } from '../store/definitions.js';
 import type {
   Binding,
   ExchangeDeclaration,
@@ -36,7 +36,7 @@ export class EngineVirtualHost implements VirtualHost {
     readonly name: string,
     private readonly topology: Topology,
     private readonly publisher: Publisher,
-    private readonly definitions: Definitions,
+    private readonly queueNumbers: QueueNumbers,
     private readonly host: QueueHost,
   ) {}
 
@@ -202,7 +202,7 @@ export class EngineVirtualHost implements VirtualHost {
     const queue = new Queue(
       { name, durable, autoDelete, arguments: declaration.arguments, owner: exclusive ? owner : undefined },
       settings,
-      durable ? this.definitions.takeQueueNumber() : 0,
+      durable ? this.queueNumbers.take() : 0,
       this.host,
     );
     this.topology.addQueue(queue);

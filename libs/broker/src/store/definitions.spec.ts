@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { tableOf } from '#amqp-codec';
-import { Definitions } from './definitions.js';
+import { Definitions, loadDefinitions, QueueNumbers } from './definitions.js';
 import type { DefinitionLog } from './message-log.js';
 
 class MemoryLog implements DefinitionLog {
@@ -21,38 +21,52 @@ const queue = {
 const exchange = { name: 'x', type: 'topic', autoDelete: true, internal: false, arguments: [] };
 const binding = { source: 'x', destination: 'a:b', kind: 'queue', routingKey: '#', arguments: [] } as const;
 
+const none = { properties: undefined, exchanges: [], queues: [], bindings: [], damaged: [] };
+
+function definitionsIn(log: MemoryLog, virtualHost = '/'): Definitions {
+  return new Definitions(log, virtualHost, new QueueNumbers(log));
+}
+
 describe('definitions', () => {
   it('come back as they were, field types included', () => {
     const log = new MemoryLog();
-    const definitions = new Definitions(log, '/');
+    const definitions = definitionsIn(log);
+    const properties = { name: '/', description: 'the default', tags: ['a'] };
+    definitions.saveVirtualHost(properties);
     definitions.saveQueue(queue);
     definitions.saveExchange(exchange);
     definitions.saveBinding('id', binding);
-    expect(new Definitions(log, '/').load()).toEqual({
-      exchanges: [exchange],
-      queues: [queue],
-      bindings: [binding],
-      damaged: [],
-    });
+    expect(loadDefinitions(log)).toEqual(
+      new Map([['/', { properties, exchanges: [exchange], queues: [queue], bindings: [binding], damaged: [] }]]),
+    );
 
     definitions.dropQueue('a:b');
     definitions.dropExchange('x');
     definitions.dropBinding('id');
-    expect(new Definitions(log, '/').load()).toEqual({ exchanges: [], queues: [], bindings: [], damaged: [] });
+    definitions.dropVirtualHost();
+    expect(loadDefinitions(log)).toEqual(new Map());
   });
 
   it('never give out a queue number twice', () => {
     const log = new MemoryLog();
-    expect(new Definitions(log, '/').takeQueueNumber()).toBe(1);
-    expect(new Definitions(log, '/').takeQueueNumber()).toBe(2);
+    expect(new QueueNumbers(log).take()).toBe(1);
+    expect(new QueueNumbers(log).take()).toBe(2);
+  });
+
+  it('keep virtual hosts apart, whatever their names', () => {
+    const log = new MemoryLog();
+    const names = ['/', '/:a', '/%3Aa', 'a:b:c', ''];
+    for (const name of names) definitionsIn(log, name).saveExchange({ ...exchange, name });
+    expect(loadDefinitions(log)).toEqual(
+      new Map(names.map((name) => [name, { ...none, exchanges: [{ ...exchange, name }] }])),
+    );
   });
 
   it('name what cannot be read and keep the rest', () => {
     const log = new MemoryLog();
-    const definitions = new Definitions(log, '/');
-    definitions.saveExchange(exchange);
+    definitionsIn(log).saveExchange(exchange);
     log.define('queue:/:broken', Buffer.from('{"name":'));
-    const stored = definitions.load();
+    const stored = loadDefinitions(log).get('/')!;
     expect(stored.exchanges).toEqual([exchange]);
     expect(stored.damaged).toEqual([expect.stringContaining('definition queue:/:broken cannot be read')]);
   });

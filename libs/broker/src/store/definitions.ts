@@ -1,12 +1,15 @@
 import { decodeTable, encodeTable, type Table } from '#amqp-codec';
 import type { DefinitionLog } from './message-log.js';
 
-// Definitions are JSON values under these keys. What identifies a thing stands in its value too, so a key is never taken apart.
+// Definitions are JSON values under these keys. What identifies a thing stands in its value too, so a key is taken apart for its virtual host only.
 //
+//   vhost:<vhost>
 //   exchange:<vhost>:<name>
 //   queue:<vhost>:<name>
 //   binding:<vhost>:<identity>
 //   next-queue-number            numbers below it were given out; a number never comes back
+//
+// In <vhost> a colon is written %3A and a percent sign %25, so that no name is the beginning of another's key.
 
 export interface StoredExchange {
   name: string;
@@ -32,7 +35,16 @@ export interface StoredBinding {
   arguments: Table;
 }
 
+export interface StoredVirtualHost {
+  name: string;
+  description: string;
+  tags: string[];
+}
+
+/** What the log holds of one virtual host. */
 export interface StoredDefinitions {
+  /** Undefined when its record is damaged, or of a time when there was only one virtual host. */
+  properties: StoredVirtualHost | undefined;
   exchanges: StoredExchange[];
   queues: StoredQueue[];
   bindings: StoredBinding[];
@@ -44,40 +56,83 @@ const NUMBER_KEY = 'next-queue-number';
 /** 0 is the number of queues that are not in the log. */
 const FIRST_NUMBER = 1;
 
-/** The durable exchanges, queues and bindings of one virtual host in the log. */
-export class Definitions {
-  #nextQueueNumber: number;
+/** Gives out the numbers of queues in the log, over all virtual hosts. */
+export class QueueNumbers {
+  #next: number;
 
-  constructor(
-    private readonly log: DefinitionLog,
-    private readonly virtualHost: string,
-  ) {
-    this.#nextQueueNumber = Number(log.definitions.get(NUMBER_KEY)?.toString() ?? FIRST_NUMBER);
-  }
-
-  load(): StoredDefinitions {
-    const stored: StoredDefinitions = { exchanges: [], queues: [], bindings: [], damaged: [] };
-    const lists = { exchange: stored.exchanges, queue: stored.queues, binding: stored.bindings } as const;
-    for (const [key, value] of this.log.definitions) {
-      for (const kind of ['exchange', 'queue', 'binding'] as const) {
-        if (!key.startsWith(this.#key(kind, ''))) continue;
-        const read = decodeDefinition(value);
-        if (read instanceof Error) stored.damaged.push(`definition ${key} cannot be read: ${read.message}`);
-        else (lists[kind] as unknown[]).push(read);
-      }
-    }
-    return stored;
+  constructor(private readonly log: DefinitionLog) {
+    this.#next = Number(log.definitions.get(NUMBER_KEY)?.toString() ?? FIRST_NUMBER);
   }
 
   /** A queue with this number exists, whatever became of the record of the next one: two with one number would share messages. */
-  noteQueueNumber(number: number): void {
-    this.#nextQueueNumber = Math.max(this.#nextQueueNumber, number + 1);
+  note(number: number): void {
+    this.#next = Math.max(this.#next, number + 1);
   }
 
-  takeQueueNumber(): number {
-    const number = this.#nextQueueNumber++;
-    this.log.define(NUMBER_KEY, Buffer.from(String(this.#nextQueueNumber)));
+  take(): number {
+    const number = this.#next++;
+    this.log.define(NUMBER_KEY, Buffer.from(String(this.#next)));
     return number;
+  }
+}
+
+/**
+ * Everything in the log, by virtual host. One that is known only by what it holds is there too: its own record may be damaged, and
+ * that must not cost a message.
+ */
+export function loadDefinitions(log: DefinitionLog): Map<string, StoredDefinitions> {
+  const byVirtualHost = new Map<string, StoredDefinitions>();
+  for (const [key, value] of log.definitions) {
+    const [kind, virtualHost] = kindAndVirtualHost(key);
+    if (kind === undefined) continue;
+    const stored = byVirtualHost.get(virtualHost) ?? noDefinitions();
+    byVirtualHost.set(virtualHost, stored);
+    if (kind === 'permission' || kind === 'topic-permission') continue;
+    const read = kind === 'vhost' ? decodeJson(value) : decodeDefinition(value);
+    if (read instanceof Error) stored.damaged.push(`definition ${key} cannot be read: ${read.message}`);
+    else if (kind === 'vhost') stored.properties = read as StoredVirtualHost;
+    else (stored[LISTS[kind]] as unknown[]).push(read);
+  }
+  return byVirtualHost;
+}
+
+const LISTS = { exchange: 'exchanges', queue: 'queues', binding: 'bindings' } as const;
+
+function noDefinitions(): StoredDefinitions {
+  return { properties: undefined, exchanges: [], queues: [], bindings: [], damaged: [] };
+}
+
+type Kind = keyof typeof LISTS | 'vhost' | 'permission' | 'topic-permission';
+const KEY = /^(exchange|queue|binding|vhost|permission|topic-permission):([^:]*)/;
+
+function kindAndVirtualHost(key: string): [kind: Kind | undefined, virtualHost: string] {
+  const [, kind, virtualHost = ''] = KEY.exec(key) ?? [];
+  return [kind as Kind | undefined, virtualHost.replaceAll('%3A', ':').replaceAll('%25', '%')];
+}
+
+/** As it stands in a key. */
+export function escapedVirtualHost(name: string): string {
+  return name.replaceAll('%', '%25').replaceAll(':', '%3A');
+}
+
+/** The durable part of one virtual host: its exchanges, queues and bindings in the log. */
+export class Definitions {
+  readonly #escapedName: string;
+
+  constructor(
+    private readonly log: DefinitionLog,
+    virtualHost: string,
+    readonly queueNumbers: QueueNumbers,
+  ) {
+    this.#escapedName = escapedVirtualHost(virtualHost);
+  }
+
+  saveVirtualHost(properties: StoredVirtualHost): void {
+    this.log.define(`vhost:${this.#escapedName}`, Buffer.from(JSON.stringify(properties)));
+  }
+
+  dropVirtualHost(): void {
+    this.log.define(`vhost:${this.#escapedName}`, undefined);
   }
 
   saveExchange(exchange: StoredExchange): void {
@@ -105,7 +160,7 @@ export class Definitions {
   }
 
   #key(kind: 'exchange' | 'queue' | 'binding', name: string): string {
-    return `${kind}:${this.virtualHost}:${name}`;
+    return `${kind}:${this.#escapedName}:${name}`;
   }
 }
 
@@ -116,9 +171,18 @@ function encodeDefinition(definition: StoredExchange | StoredQueue | StoredBindi
 }
 
 function decodeDefinition(value: Buffer): object | Error {
+  const encoded = decodeJson(value) as { arguments: string } | Error;
+  if (encoded instanceof Error) return encoded;
   try {
-    const encoded = JSON.parse(value.toString()) as { arguments: string };
     return { ...encoded, arguments: decodeTable(Buffer.from(encoded.arguments, 'base64')) };
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+function decodeJson(value: Buffer): object | Error {
+  try {
+    return JSON.parse(value.toString()) as object;
   } catch (error) {
     return error as Error;
   }
