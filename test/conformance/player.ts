@@ -1,0 +1,78 @@
+import { type Address, Peer, peerOptions, Silence } from './peer.js';
+import type { Dialogue, Step } from './script.js';
+
+/** A transcript: what the broker said, connection by connection and channel by channel, a line each. */
+export type Transcript = readonly string[];
+
+let played = 0;
+
+/** Plays one dialogue against a broker. Its names (`~q`) are its own, so that dialogues do not meet. */
+export async function play(dialogue: Dialogue, address: Address): Promise<Transcript> {
+  const prefix = `zk${(played++).toString(36).padStart(5, '0')}-`;
+  const heard = { replyTo: '', queue: '' };
+  const peers = new Map<string, Peer>();
+  const peerOf = async (name: string) => {
+    const known = peers.get(name);
+    if (known) return known;
+    const peer = new Peer(name, peerOptions(dialogue.options.get(name)), heard);
+    peers.set(name, peer);
+    await peer.connect(address);
+    return peer;
+  };
+  const textOf = (step: Step) =>
+    step.text.replaceAll('~', prefix).replaceAll('$replyTo', heard.replyTo).replaceAll('$queue', heard.queue);
+
+  try {
+    for (const step of dialogue.steps) await playStep(step, await peerOf(step.connection), () => textOf(step));
+    for (const peer of peers.values()) await peer.finish();
+  } catch (error) {
+    if (!(error instanceof Silence)) throw new Error(`${dialogue.group}: ${dialogue.title}`, { cause: error });
+  } finally {
+    for (const peer of peers.values()) peer.destroy();
+  }
+  return transcriptOf([...peers.values()], dialogue.isUnordered, prefix);
+}
+
+async function playStep(step: Step, peer: Peer, textOf: () => string): Promise<void> {
+  if (step.kind !== 'wait') {
+    await peer.send(textOf(), step.channel, step.kind === 'send');
+    return;
+  }
+  const [name, count = '*1'] = step.text.split(' ') as [string, string?];
+  const times = Number(count.replace('*', ''));
+  const channel = name.startsWith('connection.') || CONNECTION_EVENTS.includes(name) ? 0 : step.channel;
+  if (name === 'confirms') await peer.waitForConfirms(channel, times);
+  else await peer.waitFor([name], channel, times);
+}
+
+const CONNECTION_EVENTS = ['end', 'heartbeat', 'protocol-header'];
+
+function transcriptOf(peers: readonly Peer[], isUnordered: boolean, prefix: string): Transcript {
+  const lines = [...peers]
+    .sort((a, b) => a.name.localeCompare(b.name))
+    .flatMap((peer) => {
+      const channels = [...new Set(peer.said.map(({ channel }) => channel))].sort((a, b) => a - b);
+      return channels.flatMap((channel) => {
+        const said = peer.said.filter((each) => each.channel === channel).map((each) => each.text);
+        if (isUnordered) said.sort();
+        return said.map((text) => `${peer.name}${channel} ${text}`);
+      });
+    });
+  return normalised(lines, prefix);
+}
+
+/** Names that the broker made up, numbered as they appear. */
+const GENERATED = /(amq\.gen-|amq\.ctag-|amq\.rabbitmq\.reply-to\.|amq_[0-9.]+\.)[\w=+/.-]+/g;
+
+function normalised(lines: readonly string[], prefix: string): string[] {
+  const numbers = new Map<string, string>();
+  return lines.map((line) =>
+    line
+      .replaceAll(prefix, '~')
+      .replace(GENERATED, (name, kind: string) => {
+        if (!numbers.has(name)) numbers.set(name, `${kind}#${numbers.size + 1}`);
+        return numbers.get(name)!;
+      })
+      .replace(/<\d+\.\d+\.\d+>/g, '<pid>'),
+  );
+}
