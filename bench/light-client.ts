@@ -1,3 +1,4 @@
+import assert from 'node:assert';
 import { createConnection, type Socket } from 'node:net';
 import {
   decodeMethod,
@@ -12,6 +13,7 @@ import {
   PROTOCOL_HEADER,
   peekMethodKey,
   SETTLEMENT_FRAME_BYTES,
+  type Table,
   writeContent,
   writeSettlement,
 } from '#amqp-codec';
@@ -19,6 +21,7 @@ import {
 /** Both brokers get the same. */
 const FRAME_MAX = 131_072;
 const CHANNEL = 1;
+const PUBLISHES_AT_ONCE_MAX = 64;
 
 /**
  * An AMQP client that costs next to nothing, so that a benchmark measures the broker: one channel, frames prepared once and
@@ -77,16 +80,28 @@ export class LightClient {
 
   /** Publishes `count` persistent messages to `queue`, at most `window` of them unconfirmed. */
   publish(queue: string, count: number, bodyBytes: number, window: number): Promise<void> {
-    const batch = preparePublishes(queue, bodyBytes, Math.min(64, window));
+    const atOnce = Math.min(PUBLISHES_AT_ONCE_MAX, window);
+    return this.publishPrepared(
+      preparePublishes([{ exchange: '', routingKey: queue }], bodyBytes, atOnce),
+      count,
+      window,
+    );
+  }
+
+  /** The same with prepared messages, over and over. */
+  publishPrepared(prepared: PreparedPublishes, count: number, window: number): Promise<void> {
+    const atOnce = Math.min(PUBLISHES_AT_ONCE_MAX, window, prepared.count);
     const target = this.published + count;
+    let at = 0;
     return new Promise((resolve) => {
       const send = () => {
         while (this.published < target) {
-          const room = Math.min(window - (this.published - this.confirmed), target - this.published, batch.count);
+          const wanted = Math.min(atOnce, target - this.published, prepared.count - at);
           // A few at a time: one write for each confirm would measure system calls.
-          if (room < Math.min(batch.count, target - this.published)) break;
-          this.socket.write(batch.bytes.subarray(0, room * batch.messageBytes));
-          this.published += room;
+          if (window - (this.published - this.confirmed) < wanted) break;
+          this.socket.write(prepared.bytes.subarray(at * prepared.messageBytes, (at + wanted) * prepared.messageBytes));
+          this.published += wanted;
+          at = (at + wanted) % prepared.count;
         }
         this.onProgress();
         if (this.confirmed < target) return;
@@ -99,16 +114,32 @@ export class LightClient {
   }
 
   async consume(queue: string, prefetch: number, ackEvery: number): Promise<void> {
+    await this.consumeEach([queue], prefetch, ackEvery);
+  }
+
+  /** A consumer for each queue; acknowledges by `multiple`, so every `ackEvery`th delivery of any of them. */
+  async consumeEach(queues: readonly string[], prefetch: number, ackEvery: number): Promise<void> {
     this.ackEvery = ackEvery;
     const limit = { prefetchSize: 0, prefetchCount: prefetch, global: false };
     await this.calls(CHANNEL, 'basic.qos', limit, 'basic.qos-ok');
-    const flags = { noLocal: false, noAck: false, exclusive: false, nowait: false };
-    await this.calls(
-      CHANNEL,
-      'basic.consume',
-      { queue, consumerTag: 'light', ...flags, arguments: [] },
-      'basic.consume-ok',
-    );
+    const flags = { noLocal: false, noAck: false, exclusive: false, nowait: false, arguments: [] };
+    for (const queue of queues) {
+      await this.calls(CHANNEL, 'basic.consume', { queue, consumerTag: queue, ...flags }, 'basic.consume-ok');
+    }
+  }
+
+  /** A method of the client's channel that has no answer (`nowait`). */
+  tell<Name extends MethodName>(name: Name, fields: MethodArguments<Name>): void {
+    this.says(CHANNEL, name, fields);
+  }
+
+  /** A method of the client's channel; resolves when its answer is there, and with it those of all before it. */
+  call<Name extends MethodName>(name: Name, fields: MethodArguments<Name>, answer: MethodName): Promise<void> {
+    return this.calls(CHANNEL, name, fields, answer);
+  }
+
+  acknowledgeAll(): void {
+    if (this.delivered > this.acknowledged) this.acknowledge();
   }
 
   async close(): Promise<void> {
@@ -176,18 +207,40 @@ export class LightClient {
   }
 }
 
-/** `count` publishes of one message, as bytes that can be written in one go. */
-function preparePublishes(queue: string, bodyBytes: number, count: number) {
-  const method = encodeMethod(CHANNEL, 'basic.publish', {
-    exchange: '',
-    routingKey: queue,
-    mandatory: false,
-    immediate: false,
-  });
-  const properties = encodeProperties({ deliveryMode: 2 });
-  const content = Buffer.alloc(bodyBytes + properties.length + 128);
-  const contentBytes = writeContent(content, 0, CHANNEL, properties, Buffer.alloc(bodyBytes, 'x'), FRAME_MAX);
-  const message = Buffer.concat([method, content.subarray(0, contentBytes)]);
-  const bytes = Buffer.concat(Array.from({ length: count }, () => message));
-  return { bytes, count, messageBytes: message.length };
+export interface PublishTarget {
+  exchange: string;
+  routingKey: string;
+  headers?: Table;
+}
+
+/** Publishes as bytes, all of one length, so that any stretch of them can be written in one go. */
+export interface PreparedPublishes {
+  bytes: Buffer;
+  count: number;
+  messageBytes: number;
+}
+
+/** `count` persistent publishes, to the targets in turn; names, keys and headers of all targets must be equally long. */
+export function preparePublishes(
+  targets: readonly PublishTarget[],
+  bodyBytes: number,
+  count: number,
+): PreparedPublishes {
+  const body = Buffer.alloc(bodyBytes, 'x');
+  const messages = targets.slice(0, count).map((target) => preparePublish(target, body));
+  const messageBytes = messages[0]!.length;
+  assert(
+    messages.every(({ length }) => length === messageBytes),
+    'prepared publishes differ in length',
+  );
+  const bytes = Buffer.concat(Array.from({ length: count }, (_, index) => messages[index % messages.length]!));
+  return { bytes, count, messageBytes };
+}
+
+function preparePublish({ exchange, routingKey, headers }: PublishTarget, body: Buffer): Buffer {
+  const method = encodeMethod(CHANNEL, 'basic.publish', { exchange, routingKey, mandatory: false, immediate: false });
+  const properties = encodeProperties({ deliveryMode: 2, ...(headers === undefined ? {} : { headers }) });
+  const content = Buffer.alloc(body.length + properties.length + 128);
+  const contentBytes = writeContent(content, 0, CHANNEL, properties, body, FRAME_MAX);
+  return Buffer.concat([method, content.subarray(0, contentBytes)]);
 }
