@@ -1,4 +1,20 @@
 import type { Message } from '../message.js';
+import {
+  GONE,
+  givePageBack,
+  HELD,
+  IndexPage,
+  LOGGED,
+  LOOSE,
+  PAGE_ENTRIES,
+  PAGE_MASK,
+  PAGE_SHIFT,
+  READY,
+  REDELIVERED,
+  takePage,
+} from './index-page.js';
+
+export { LOGGED, REDELIVERED } from './index-page.js';
 
 // The life of an entry:
 //
@@ -6,42 +22,40 @@ import type { Message } from '../message.js';
 //              ▲               │
 //              └───restore─────┘   at its original place, marked redelivered
 //
-// Entries live in a ring of typed arrays. An ordinal names an entry: it grows with every push, and `ordinal & mask` is its slot.
-// Ordinals are renumbered when the ring grows, is compacted or shrinks, which happens in `push` and `tidy` only.
+// Entries lie in pages, in order:
+//
+//   page 0          page 1          page 2                  A full last page is followed by another one: growing copies nothing.
+//   ┌─────────────┬───────────────┬──────────┄┄┄┄┐          A page whose entries are all gone is given back. Two neighbours
+//   │ gone │ live │ live and gone │ live     free│          with no more live entries than one can hold become one.
+//   └──────┴──────┴───────────────┴──────────┴┄┄┄┘          A short queue has one small page and compacts or doubles it.
+//        front                             back
+//
+// An ordinal names an entry: its page's number and its slot there. Ordinals grow with every push and change when pages go, merge or
+// are compacted, which happens in `push` and `tidy` only.
 
-const GONE = 0;
-const READY = 1;
-const HELD = 2;
-
-export const REDELIVERED = 1;
-/** The message is in the log and must be acknowledged there. */
-export const LOGGED = 2;
-/** Its message is in memory and may have to leave it. */
-const LOOSE = 4;
-
-const CAPACITY_MIN = 16;
-/** Below this capacity a drained ring is not worth giving back. */
-const SHRINK_CAPACITY_MIN = 4096;
+const SMALLEST_PAGE_ENTRIES = 16;
+const PAGE_GROWTH = 4;
 /** Settled entries looked at one by one before a native search takes over. */
 const SCAN_STEPS = 8;
+/** Neighbours looked at for a merge each time; at most one pair is merged, so that nobody waits for it. */
+const PAIRS_PER_LOOK = 16;
+/** In the place of a page that was given back, until the pages are numbered anew. */
+const NO_PAGE = new IndexPage(0);
 
 /**
- * The messages of one queue, in the order of their sequence numbers. Owns no I/O. About 40 bytes an entry; a `Message` object hangs on
- * an entry only while it is in memory.
+ * The messages of one queue, in the order of their sequence numbers. Owns no I/O. 26 bytes an entry; a `Message` object hangs on an
+ * entry only while it is in memory.
  */
 export class QueueIndex {
-  #capacity = CAPACITY_MIN;
-  #mask = CAPACITY_MIN - 1;
-  #sequences = new Float64Array(CAPACITY_MIN);
-  #positions = new Float64Array(CAPACITY_MIN);
-  #recordBytes = new Uint32Array(CAPACITY_MIN);
-  #bodyBytes = new Uint32Array(CAPACITY_MIN);
-  #states = new Uint8Array(CAPACITY_MIN);
-  #flags = new Uint8Array(CAPACITY_MIN);
-  #messages: (Message | undefined)[] = new Array(CAPACITY_MIN).fill(undefined);
-  /** Only queues that need them pay for these two. */
-  #expiresAt: Float64Array | undefined;
-  #failures: Uint32Array | undefined;
+  #pages: IndexPage[] = [];
+  /** The page that `push` fills, and the ordinal at which it is full. */
+  #last = NO_PAGE;
+  #room = 0;
+  /** Pages at the beginning that were given back. */
+  #released = 0;
+  /** Where the search for pages to merge goes on. */
+  #hand = 0;
+  #hasExpiries = false;
 
   #front = 0;
   #back = 0;
@@ -75,8 +89,9 @@ export class QueueIndex {
     return this.#looseCount;
   }
 
+  /** Entries there is memory for. */
   get capacity(): number {
-    return this.#capacity;
+    return this.#pages.reduce((sum, { capacity }) => sum + capacity, 0);
   }
 
   /** First ordinal and the one after the last; entries between may be gone. */
@@ -98,39 +113,47 @@ export class QueueIndex {
     flags: number,
     message: Message | undefined,
   ): number {
-    if (this.#back - this.#front === this.#capacity) this.#makeRoom();
+    if (this.#back === this.#room) this.#makeRoom();
 
     const ordinal = this.#back++;
-    const slot = ordinal & this.#mask;
-    this.#sequences[slot] = sequence;
-    this.#positions[slot] = position;
-    this.#recordBytes[slot] = recordBytes;
-    this.#bodyBytes[slot] = bodyBytes;
-    this.#states[slot] = READY;
-    this.#flags[slot] = flags;
-    this.#hang(slot, message);
-    if (expiresAt !== 0) this.#expiresAt ??= new Float64Array(this.#capacity);
-    if (this.#expiresAt !== undefined) this.#expiresAt[slot] = expiresAt;
-    if (this.#failures !== undefined) this.#failures[slot] = 0;
+    const page = this.#last;
+    const slot = ordinal & PAGE_MASK;
+    page.sequences[slot] = sequence;
+    page.positions[slot] = position;
+    page.recordBytes[slot] = recordBytes;
+    page.bodyBytes[slot] = bodyBytes;
+    page.states[slot] = READY;
+    page.flags[slot] = flags;
+    page.live++;
+    if (message !== undefined) this.#hang(page, slot, message);
+    if (expiresAt !== 0) this.#hasExpiries = true;
+    if (this.#hasExpiries) page.setExpiry(slot, expiresAt);
+    if (page.failures !== undefined) page.failures[slot] = 0;
     this.#readyCount++;
     this.#readyBytes += bodyBytes;
     return ordinal;
   }
 
-  /** The ordinal of a live entry, or -1. At the head at once, else by binary search. */
+  /** The ordinal of a live entry, or -1. At the head at once, near it soon: what is settled mostly is. */
   find(sequence: number): number {
     let low = this.#front;
-    let high = this.#back - 1;
-    if (high < low) return -1;
-    if (this.#sequences[low & this.#mask] !== sequence) {
+    if (low === this.#back) return -1;
+    if (this.sequenceAt(low) < sequence) {
+      let step = 1;
+      let high = low + 1;
+      while (high < this.#back && this.sequenceAt(high) < sequence) {
+        low = high;
+        step *= 2;
+        high = low + step;
+      }
+      high = Math.min(high, this.#back - 1);
       while (low < high) {
-        const middle = Math.floor((low + high) / 2);
-        if (this.#sequences[middle & this.#mask]! < sequence) low = middle + 1;
+        const middle = (low + high) >>> 1;
+        if (this.sequenceAt(middle) < sequence) low = middle + 1;
         else high = middle;
       }
     }
-    const slot = low & this.#mask;
-    return this.#sequences[slot] === sequence && this.#states[slot] !== GONE ? low : -1;
+    return this.sequenceAt(low) === sequence && this.#stateAt(low) !== GONE ? low : -1;
   }
 
   /** The first ready entry, or -1. */
@@ -151,9 +174,10 @@ export class QueueIndex {
 
   /** ready → held. */
   take(ordinal: number): void {
-    const slot = ordinal & this.#mask;
-    this.#states[slot] = HELD;
-    const bytes = this.#bodyBytes[slot]!;
+    const page = this.#pageOf(ordinal);
+    const slot = ordinal & PAGE_MASK;
+    page.states[slot] = HELD;
+    const bytes = page.bodyBytes[slot]!;
     this.#readyCount--;
     this.#readyBytes -= bytes;
     this.#heldCount++;
@@ -162,9 +186,10 @@ export class QueueIndex {
 
   /** held → ready, at its original place. */
   restore(ordinal: number): void {
-    const slot = ordinal & this.#mask;
-    this.#states[slot] = READY;
-    const bytes = this.#bodyBytes[slot]!;
+    const page = this.#pageOf(ordinal);
+    const slot = ordinal & PAGE_MASK;
+    page.states[slot] = READY;
+    const bytes = page.bodyBytes[slot]!;
     this.#readyCount++;
     this.#readyBytes += bytes;
     this.#heldCount--;
@@ -174,215 +199,285 @@ export class QueueIndex {
 
   /** ready or held → gone. */
   settle(ordinal: number): void {
-    const slot = ordinal & this.#mask;
-    const bytes = this.#bodyBytes[slot]!;
-    if (this.#states[slot] === READY) {
+    const page = this.#pageOf(ordinal);
+    const slot = ordinal & PAGE_MASK;
+    const bytes = page.bodyBytes[slot]!;
+    if (page.states[slot] === READY) {
       this.#readyCount--;
       this.#readyBytes -= bytes;
     } else {
       this.#heldCount--;
       this.#heldBytes -= bytes;
     }
-    this.#states[slot] = GONE;
-    this.#hang(slot, undefined);
+    page.states[slot] = GONE;
+    page.live--;
+    page.unhang(slot);
+    this.#tighten(page, slot);
     if (ordinal === this.#front) this.#trim();
   }
 
   isHeld(ordinal: number): boolean {
-    return this.#states[ordinal & this.#mask] === HELD;
+    return this.#stateAt(ordinal) === HELD;
   }
 
   isReady(ordinal: number): boolean {
-    return this.#states[ordinal & this.#mask] === READY;
+    return this.#stateAt(ordinal) === READY;
   }
 
   sequenceAt(ordinal: number): number {
-    return this.#sequences[ordinal & this.#mask]!;
+    return this.#pageOf(ordinal).sequences[ordinal & PAGE_MASK]!;
   }
 
   positionAt(ordinal: number): number {
-    return this.#positions[ordinal & this.#mask]!;
+    return this.#pageOf(ordinal).positions[ordinal & PAGE_MASK]!;
   }
 
   /** The log has rewritten the record elsewhere. */
   movePosition(ordinal: number, position: number): void {
-    this.#positions[ordinal & this.#mask] = position;
+    this.#pageOf(ordinal).positions[ordinal & PAGE_MASK] = position;
   }
 
   recordBytesAt(ordinal: number): number {
-    return this.#recordBytes[ordinal & this.#mask]!;
+    return this.#pageOf(ordinal).recordBytes[ordinal & PAGE_MASK]!;
   }
 
   bodyBytesAt(ordinal: number): number {
-    return this.#bodyBytes[ordinal & this.#mask]!;
+    return this.#pageOf(ordinal).bodyBytes[ordinal & PAGE_MASK]!;
   }
 
   /** The body has been read: its size was only estimated until now. */
   correctBodyBytes(ordinal: number, bytes: number): void {
-    const slot = ordinal & this.#mask;
-    const change = bytes - this.#bodyBytes[slot]!;
-    this.#bodyBytes[slot] = bytes;
-    if (this.#states[slot] === READY) this.#readyBytes += change;
+    const page = this.#pageOf(ordinal);
+    const slot = ordinal & PAGE_MASK;
+    const change = bytes - page.bodyBytes[slot]!;
+    page.bodyBytes[slot] = bytes;
+    if (page.states[slot] === READY) this.#readyBytes += change;
     else this.#heldBytes += change;
   }
 
   expiresAt(ordinal: number): number {
-    return this.#expiresAt === undefined ? 0 : this.#expiresAt[ordinal & this.#mask]!;
+    if (!this.#hasExpiries) return 0;
+    const { expiresAt } = this.#pageOf(ordinal);
+    return expiresAt === undefined ? 0 : expiresAt[ordinal & PAGE_MASK]!;
   }
 
   /** Whether an entry may have an expiry. */
   get hasExpiries(): boolean {
-    return this.#expiresAt !== undefined;
+    return this.#hasExpiries;
   }
 
   isLogged(ordinal: number): boolean {
-    return (this.#flags[ordinal & this.#mask]! & LOGGED) !== 0;
+    return (this.#flagsAt(ordinal) & LOGGED) !== 0;
   }
 
   isRedelivered(ordinal: number): boolean {
-    return (this.#flags[ordinal & this.#mask]! & REDELIVERED) !== 0;
+    return (this.#flagsAt(ordinal) & REDELIVERED) !== 0;
   }
 
   markRedelivered(ordinal: number): void {
-    this.#flags[ordinal & this.#mask]! |= REDELIVERED;
+    this.#pageOf(ordinal).flags[ordinal & PAGE_MASK]! |= REDELIVERED;
   }
 
   failuresAt(ordinal: number): number {
-    return this.#failures === undefined ? 0 : this.#failures[ordinal & this.#mask]!;
+    const { failures } = this.#pageOf(ordinal);
+    return failures === undefined ? 0 : failures[ordinal & PAGE_MASK]!;
   }
 
   addFailure(ordinal: number): number {
-    this.#failures ??= new Uint32Array(this.#capacity);
-    const slot = ordinal & this.#mask;
-    this.#failures[slot]!++;
-    return this.#failures[slot]!;
+    return this.#pageOf(ordinal).addFailure(ordinal & PAGE_MASK);
   }
 
   messageAt(ordinal: number): Message | undefined {
-    return this.#messages[ordinal & this.#mask];
+    const { messages } = this.#pageOf(ordinal);
+    return messages === undefined ? undefined : messages[ordinal & PAGE_MASK];
   }
 
+  /** `undefined`: it leaves memory. */
   setMessage(ordinal: number, message: Message | undefined): void {
-    this.#hang(ordinal & this.#mask, message);
+    const page = this.#pageOf(ordinal);
+    const slot = ordinal & PAGE_MASK;
+    if (message !== undefined) {
+      this.#hang(page, slot, message);
+      return;
+    }
+    page.unhang(slot);
+    this.#tighten(page, slot);
+    // Of a long queue most pages have no message in memory, and then need no column for them.
+    if (page.hung === 0) page.messages = undefined;
   }
 
   /** The last loose entry before `ordinal`, or -1. */
   lastLooseBefore(ordinal: number): number {
     if (this.#looseCount === 0) return -1;
     let last = ordinal - 1;
-    while (last >= this.#front && (this.#flags[last & this.#mask]! & LOOSE) === 0) last--;
-    return last < this.#front ? -1 : last;
+    while (last >= this.#front) {
+      const page = this.#pageOf(last);
+      if (page.loose === 0) {
+        last = (last & ~PAGE_MASK) - 1;
+        continue;
+      }
+      if ((page.flags[last & PAGE_MASK]! & LOOSE) !== 0) return last;
+      last--;
+    }
+    return -1;
   }
 
   /** Its message stays in memory. */
   keep(ordinal: number): void {
-    this.#tighten(ordinal & this.#mask);
+    this.#tighten(this.#pageOf(ordinal), ordinal & PAGE_MASK);
   }
 
-  /** Gives memory back after a backlog has drained. Ordinals held by the caller are void afterwards. */
+  /** Gives memory back after a backlog has drained, a little at a time. Ordinals held by the caller are void afterwards. */
   tidy(): void {
-    const live = this.#readyCount + this.#heldCount;
-    if (this.#capacity >= SHRINK_CAPACITY_MIN && live * 8 < this.#capacity) {
-      this.#rebuild(capacityFor(live * 2));
+    if (this.#last.capacity < PAGE_ENTRIES) return;
+    this.#dropReleased();
+    if (this.#readyCount + this.#heldCount > 0) {
+      this.#mergePair();
+      return;
     }
+    for (const page of this.#pages) givePageBack(page);
+    this.#pages = [];
+    this.#last = NO_PAGE;
+    this.#room = 0;
+    this.#startAnew();
   }
 
-  #hang(slot: number, message: Message | undefined): void {
-    this.#messages[slot] = message;
-    if (message === undefined) {
-      this.#tighten(slot);
-    } else if ((this.#flags[slot]! & LOOSE) === 0) {
-      this.#flags[slot]! |= LOOSE;
-      this.#looseCount++;
-    }
+  #pageOf(ordinal: number): IndexPage {
+    return this.#pages[ordinal >>> PAGE_SHIFT]!;
   }
 
-  #tighten(slot: number): void {
-    if ((this.#flags[slot]! & LOOSE) === 0) return;
-    this.#flags[slot]! &= ~LOOSE;
+  #stateAt(ordinal: number): number {
+    return this.#pageOf(ordinal).states[ordinal & PAGE_MASK]!;
+  }
+
+  #flagsAt(ordinal: number): number {
+    return this.#pageOf(ordinal).flags[ordinal & PAGE_MASK]!;
+  }
+
+  #hang(page: IndexPage, slot: number, message: Message): void {
+    page.hang(slot, message);
+    if ((page.flags[slot]! & LOOSE) !== 0) return;
+    page.flags[slot]! |= LOOSE;
+    page.loose++;
+    this.#looseCount++;
+  }
+
+  #tighten(page: IndexPage, slot: number): void {
+    if ((page.flags[slot]! & LOOSE) === 0) return;
+    page.flags[slot]! &= ~LOOSE;
+    page.loose--;
     this.#looseCount--;
   }
 
   #makeRoom(): void {
+    this.#dropReleased();
     const live = this.#readyCount + this.#heldCount;
-    this.#rebuild(live * 2 <= this.#capacity ? this.#capacity : this.#capacity * 2);
+    if (live === 0 && this.#pages.length === 1) {
+      this.#startAnew();
+    } else if (this.#pages.length === 1 && live * 2 <= this.#last.capacity) {
+      this.#moveAllTo(this.#last);
+    } else if (this.#last.capacity < PAGE_ENTRIES) {
+      const entries = Math.max(SMALLEST_PAGE_ENTRIES, this.#last.capacity * PAGE_GROWTH);
+      this.#moveAllTo(entries === PAGE_ENTRIES ? takePage() : new IndexPage(entries));
+    } else {
+      this.#mergePair();
+      this.#last = takePage();
+      this.#pages.push(this.#last);
+      this.#room = this.#pages.length * PAGE_ENTRIES;
+    }
   }
 
-  /** Copies the live entries, in order, into arrays of `capacity`. */
-  #rebuild(capacity: number): void {
-    const old = {
-      mask: this.#mask,
-      sequences: this.#sequences,
-      positions: this.#positions,
-      recordBytes: this.#recordBytes,
-      bodyBytes: this.#bodyBytes,
-      states: this.#states,
-      flags: this.#flags,
-      messages: this.#messages,
-      expiresAt: this.#expiresAt,
-      failures: this.#failures,
-    };
-    this.#capacity = capacity;
-    this.#mask = capacity - 1;
-    this.#sequences = new Float64Array(capacity);
-    this.#positions = new Float64Array(capacity);
-    this.#recordBytes = new Uint32Array(capacity);
-    this.#bodyBytes = new Uint32Array(capacity);
-    this.#states = new Uint8Array(capacity);
-    this.#flags = new Uint8Array(capacity);
-    this.#messages = new Array(capacity).fill(undefined);
-    const live = this.#readyCount + this.#heldCount;
-    this.#expiresAt = old.expiresAt !== undefined && live > 0 ? new Float64Array(capacity) : undefined;
-    this.#failures = old.failures !== undefined && live > 0 ? new Uint32Array(capacity) : undefined;
-
-    let to = 0;
-    let cursor = -1;
-    for (let ordinal = this.#front; ordinal < this.#back; ordinal++) {
-      const from = ordinal & old.mask;
-      if (old.states[from] === GONE) continue;
-      if (cursor === -1 && old.states[from] === READY) cursor = to;
-      this.#sequences[to] = old.sequences[from]!;
-      this.#positions[to] = old.positions[from]!;
-      this.#recordBytes[to] = old.recordBytes[from]!;
-      this.#bodyBytes[to] = old.bodyBytes[from]!;
-      this.#states[to] = old.states[from]!;
-      this.#flags[to] = old.flags[from]!;
-      this.#messages[to] = old.messages[from];
-      if (this.#expiresAt !== undefined) this.#expiresAt[to] = old.expiresAt![from]!;
-      if (this.#failures !== undefined) this.#failures[to] = old.failures![from]!;
-      to++;
-    }
+  /** No entry is left in the one page there is, if any. */
+  #startAnew(): void {
     this.#front = 0;
-    this.#back = to;
-    this.#cursor = cursor === -1 ? to : cursor;
+    this.#back = 0;
+    this.#cursor = 0;
+    this.#hasExpiries = false;
+    this.#last.clear();
+  }
+
+  /** All entries of the only page go to the beginning of `page`, which may be the same. */
+  #moveAllTo(page: IndexPage): void {
+    const old = this.#last;
+    this.#back = page.takeLive(old, this.#back, 0);
+    this.#pages = [page];
+    this.#last = page;
+    this.#room = page.capacity;
+    this.#front = 0;
+    this.#cursor = 0;
+  }
+
+  /** Makes one page of two neighbours that fit into one, if there are such among the next few. The last page is left alone. */
+  #mergePair(): void {
+    const pairs = this.#pages.length - 2;
+    for (let looks = Math.min(PAIRS_PER_LOOK, pairs); looks > 0; looks--) {
+      if (this.#hand >= pairs) this.#hand = 0;
+      const [page, next] = [this.#pages[this.#hand]!, this.#pages[this.#hand + 1]!];
+      if (page.live + next.live <= PAGE_ENTRIES) {
+        this.#merge(this.#hand, page, next);
+        return;
+      }
+      this.#hand++;
+    }
+  }
+
+  #merge(number: number, page: IndexPage, next: IndexPage): void {
+    const end = page.takeLive(next, PAGE_ENTRIES, page.takeLive(page, PAGE_ENTRIES, 0));
+    page.states.fill(GONE, end);
+    page.flags.fill(0, end);
+    // `find` needs them in order to the end.
+    page.sequences.fill(end === 0 ? 0 : page.sequences[end - 1]!, end);
+    this.#pages.splice(number + 1, 1);
+    givePageBack(next);
+
+    const start = number << PAGE_SHIFT;
+    const renumbered = (ordinal: number) =>
+      ordinal < start + 2 * PAGE_ENTRIES ? Math.min(ordinal, start) : ordinal - PAGE_ENTRIES;
+    this.#front = renumbered(this.#front);
+    this.#cursor = renumbered(this.#cursor);
+    this.#back -= PAGE_ENTRIES;
+    this.#room -= PAGE_ENTRIES;
+    this.#trim();
   }
 
   #trim(): void {
-    while (this.#front < this.#back && this.#states[this.#front & this.#mask] === GONE) this.#front++;
+    while (this.#front < this.#back && this.#stateAt(this.#front) === GONE) this.#front++;
     if (this.#cursor < this.#front) this.#cursor = this.#front;
+    const pagesBefore = this.#front >>> PAGE_SHIFT;
+    while (this.#released < pagesBefore) {
+      givePageBack(this.#pages[this.#released]!);
+      this.#pages[this.#released++] = NO_PAGE;
+    }
+  }
+
+  #dropReleased(): void {
+    if (this.#released === 0) return;
+    this.#pages.splice(0, this.#released);
+    const entries = this.#released * PAGE_ENTRIES;
+    this.#released = 0;
+    this.#hand = 0;
+    this.#front -= entries;
+    this.#back -= entries;
+    this.#cursor -= entries;
+    this.#room -= entries;
+    this.#last = this.#pages.at(-1) ?? NO_PAGE;
   }
 
   #readyFrom(ordinal: number): number {
     let next = ordinal;
     const steps = Math.min(this.#back, ordinal + SCAN_STEPS);
     while (next < steps) {
-      if (this.#states[next & this.#mask] === READY) return next;
+      if (this.#stateAt(next) === READY) return next;
       next++;
     }
-    // A long run of held entries, as after a requeue far in front: search the states natively, one stretch of the ring at a time.
+    // A long run of held entries, as after a requeue far in front: search the states natively, one page at a time.
     while (next < this.#back) {
-      const slot = next & this.#mask;
-      const stretch = Math.min(this.#back - next, this.#capacity - slot);
-      const found = this.#states.subarray(slot, slot + stretch).indexOf(READY);
-      if (found !== -1) return next + found;
-      next += stretch;
+      const start = next & ~PAGE_MASK;
+      const found = this.#pageOf(next).states.indexOf(READY, next - start);
+      // Behind the last entry lies what a page held before.
+      if (found !== -1) return Math.min(start + found, this.#back);
+      next = start + PAGE_ENTRIES;
     }
     return this.#back;
   }
-}
-
-function capacityFor(entries: number): number {
-  let capacity = CAPACITY_MIN;
-  while (capacity < entries) capacity *= 2;
-  return capacity;
 }
