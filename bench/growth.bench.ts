@@ -271,9 +271,10 @@ async function load(what: Load): Promise<Loaded> {
 
 function note(what: string, value: string, target: string, isMet: boolean | undefined): void {
   // A target holds for the full number; `≥` is a ratio, which holds for any.
-  if (SCALE !== 1 && target.startsWith('≤')) return note(what, value, '', undefined);
-  figures.push({ what, value, target, isMet });
-  const verdict = isMet === undefined ? '' : `, target ${target}: ${isMet ? 'met' : 'MISSED'}`;
+  const counts = SCALE === 1 || target.startsWith('≥');
+  const figure = { what, value, target: counts ? target : '', isMet: counts ? isMet : undefined };
+  figures.push(figure);
+  const verdict = figure.isMet === undefined ? '' : `, target ${target}: ${isMet ? 'met' : 'MISSED'}`;
   console.log(`${what}: ${value}${verdict}`);
 }
 
