@@ -14,7 +14,12 @@ runProcess(async (life) => {
   const logger = createLogger({ name: 'api', level: settings.logLevel, secrets: secretsOf(settings) });
   const persistence = await openPersistence(settings);
   life.onStop(() => persistence.close());
-  const messaging = await connectMessaging({ url: brokerUrlOf(settings), name: 'tocsin-api', logger });
+  const messaging = await connectMessaging({
+    url: brokerUrlOf(settings),
+    name: 'tocsin-api',
+    logger,
+    tls: settings.brokerTls,
+  });
   life.onStop(() => messaging.close());
   messaging.on('failed', (error) => life.end(1, error.message));
 

@@ -16,13 +16,12 @@ describe('alarms', () => {
     diskFreeBytes = GIB;
     const resources = {
       memoryBytes: () => memoryBytes,
-      memoryBytesMax: 2 * GIB,
       diskFreeBytes: async () => {
         if (diskFreeBytes === undefined) throw new Error('the folder is gone');
         return diskFreeBytes;
       },
     };
-    watch = new AlarmWatch(resources, bell, () => {});
+    watch = new AlarmWatch(resources, { memoryBytesMax: 2 * GIB, diskFreeBytesMin: 50_000_000 }, bell, () => {});
   });
 
   it('stays silent while memory and disk suffice', async () => {

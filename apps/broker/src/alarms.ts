@@ -1,16 +1,18 @@
 import { statfs } from 'node:fs/promises';
 import { totalmem } from 'node:os';
+import type { BrokerConfiguration } from '#config';
 
-/** As RabbitMQ's vm_memory_high_watermark: the share of the machine's memory this process may take before publishers must wait. */
-const MEMORY_SHARE_MAX = 0.4;
-/** As RabbitMQ's disk_free_limit. */
-const DISK_FREE_BYTES_MIN = 50_000_000;
 const CHECK_MS = 2_000;
 
 export interface Resources {
   memoryBytes(): number;
-  memoryBytesMax: number;
   diskFreeBytes(): Promise<number>;
+}
+
+/** Where alarms begin: RabbitMQ's vm_memory_high_watermark and disk_free_limit. */
+export interface Watermarks {
+  memoryBytesMax: number;
+  diskFreeBytesMin: number;
 }
 
 /** What publishers are told: "low on memory", "low on disk", or both joined by " & ", as RabbitMQ words it. */
@@ -22,11 +24,22 @@ export interface AlarmBell {
 export function resourcesOf(dataDirectory: string): Resources {
   return {
     memoryBytes: () => process.memoryUsage.rss(),
-    memoryBytesMax: totalmem() * MEMORY_SHARE_MAX,
     async diskFreeBytes() {
       const { bavail, bsize } = await statfs(dataDirectory);
       return bavail * bsize;
     },
+  };
+}
+
+/** @param shareMax of the machine's memory, unless the configuration says otherwise */
+export function watermarksOf(
+  { vmMemoryHighWatermark, diskFreeLimitBytes }: BrokerConfiguration,
+  shareMax: number,
+): Watermarks {
+  const memory = vmMemoryHighWatermark ?? { share: shareMax };
+  return {
+    memoryBytesMax: 'bytes' in memory ? memory.bytes : totalmem() * memory.share,
+    diskFreeBytesMin: diskFreeLimitBytes,
   };
 }
 
@@ -37,6 +50,7 @@ export class AlarmWatch {
 
   constructor(
     private readonly resources: Resources,
+    private readonly watermarks: Watermarks,
     private readonly bell: AlarmBell,
     private readonly report: (text: string) => void,
   ) {}
@@ -65,12 +79,12 @@ export class AlarmWatch {
   }
 
   private async reasonNow(): Promise<string> {
-    const { resources } = this;
+    const { resources, watermarks } = this;
     const reasons: string[] = [];
-    if (resources.memoryBytes() > resources.memoryBytesMax) reasons.push('low on memory');
+    if (resources.memoryBytes() > watermarks.memoryBytesMax) reasons.push('low on memory');
     // A folder that cannot be asked holds no room to count on.
     const diskFreeBytes = await resources.diskFreeBytes().catch(() => 0);
-    if (diskFreeBytes < DISK_FREE_BYTES_MIN) reasons.push('low on disk');
+    if (diskFreeBytes < watermarks.diskFreeBytesMin) reasons.push('low on disk');
     return reasons.join(' & ');
   }
 }

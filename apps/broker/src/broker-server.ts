@@ -1,20 +1,18 @@
 import { join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { Broker, type Engine, GUEST, openEngine, StaticUsers } from '#broker';
-import { listenError } from '#config';
+import { type Behaviour, Broker, behaviourOf, type Engine, GUEST, openEngine, StaticUsers } from '#broker';
+import { type BrokerSettings, listenError, type TlsConfiguration } from '#config';
 import { type Logger, NestLogger } from '#telemetry';
-import { AlarmWatch, resourcesOf } from './alarms.js';
+import { AlarmWatch, resourcesOf, watermarksOf } from './alarms.js';
 import { lockDataFolder } from './data-folder-lock.js';
 import type { BrokerStatus } from './management/broker-status.js';
 import { ManagementModule } from './management/management.module.js';
 import { statusOf } from './status.js';
+import { readCertificates, watchCertificates } from './tls-files.js';
 
 export interface BrokerServerOptions {
-  host: string;
-  amqpPort: number;
-  managementPort: number;
-  dataDirectory: string;
+  settings: BrokerSettings;
   /** The account of the service that started this broker, not limited to loopback. */
   serviceAccount: { user: string; password: string } | undefined;
   logger: Logger;
@@ -25,6 +23,8 @@ export interface BrokerServerOptions {
 /** A running broker: data folder locked, log open, AMQP and management listening. The caller closes it. */
 export interface BrokerServer {
   amqpPort: number;
+  /** Undefined without a certificate. */
+  amqpsPort: number | undefined;
   managementPort: number;
   /** In the reverse order of the start: clients are told, the log is synced, the folder let go. */
   close(): Promise<void>;
@@ -32,48 +32,63 @@ export interface BrokerServer {
 
 /** @throws Error with one sentence: data folder in use, a port taken, the log unreadable */
 export async function startBrokerServer(options: BrokerServerOptions): Promise<BrokerServer> {
+  const { dataDirectory, configuration } = options.settings;
+  const behaviour = behaviourOf(configuration.compat, configuration.permitDeprecated);
   const undo: (() => Promise<void>)[] = [];
   const close = async () => {
     for (const step of undo.splice(0).reverse()) await step();
   };
   try {
-    const lock = await lockDataFolder(options.dataDirectory);
+    const lock = await lockDataFolder(dataDirectory);
     undo.push(() => lock.release());
     const engine = await openEngine({
-      directory: join(options.dataDirectory, 'broker'),
+      directory: join(dataDirectory, 'broker'),
       log: (text) => options.logger.warn(text),
     });
     undo.push(() => engine.close());
     engine.onFailed(options.onFailed);
 
-    const users = usersFor(options.serviceAccount);
-    const broker = await listen(options, engine, users);
+    const users = usersFor(configuration.loopbackUsers, options.serviceAccount);
+    const broker = await listen(options, behaviour, engine, users);
     undo.push(() => broker.close());
-    const alarms = new AlarmWatch(resourcesOf(options.dataDirectory), broker, (text) => options.logger.warn(text));
+    if (configuration.tls !== undefined) undo.push(await listenTls(options, configuration.tls, broker));
+    const watermarks = watermarksOf(configuration, behaviour.memoryShareMax);
+    const alarms = new AlarmWatch(resourcesOf(dataDirectory), watermarks, broker, (text) => options.logger.warn(text));
     alarms.start();
     undo.push(async () => alarms.stop());
     const management = await serveManagement(options, statusOf(engine, broker, users));
     undo.push(() => management.close());
-    return { amqpPort: broker.port, managementPort: portOf(management), close };
+    return { amqpPort: broker.port, amqpsPort: broker.tlsPort, managementPort: portOf(management), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-function usersFor(account: BrokerServerOptions['serviceAccount']): StaticUsers {
-  if (account === undefined) return new StaticUsers(GUEST);
-  return new StaticUsers({ ...GUEST, [account.user]: { password: account.password } });
+function usersFor(loopbackUsers: readonly string[], account: BrokerServerOptions['serviceAccount']): StaticUsers {
+  const accounts = { guest: { ...GUEST['guest']!, loopbackOnly: loopbackUsers.includes('guest') } };
+  if (account === undefined) return new StaticUsers(accounts);
+  return new StaticUsers({ ...accounts, [account.user]: { password: account.password } });
 }
 
-async function listen(options: BrokerServerOptions, engine: Engine, users: StaticUsers): Promise<Broker> {
-  const { host, amqpPort: port, logger } = options;
+async function listen(
+  { settings, logger }: BrokerServerOptions,
+  behaviour: Behaviour,
+  engine: Engine,
+  users: StaticUsers,
+): Promise<Broker> {
+  const { host, amqpPort: port, configuration } = settings;
   const broker = new Broker({
     host,
     port,
     virtualHosts: engine,
     durability: engine.durability,
     users,
+    behaviour,
+    heartbeatSeconds: configuration.heartbeatSeconds,
+    frameMax: configuration.frameMax,
+    channelMax: configuration.channelMax,
+    messageBytesMax: configuration.maxMessageBytes,
     log: logger,
   });
   await broker.listen().catch((error) => {
@@ -82,8 +97,34 @@ async function listen(options: BrokerServerOptions, engine: Engine, users: Stati
   return broker;
 }
 
+/** Returns what ends the watch over the files. */
+async function listenTls(
+  { settings, logger }: BrokerServerOptions,
+  tls: TlsConfiguration,
+  broker: Broker,
+): Promise<() => Promise<void>> {
+  const { amqpsPort: port } = settings;
+  const { host = settings.host, verify, failIfNoPeerCert } = tls;
+  const certificates = await readCertificates(tls);
+  await broker.listenTls({ host, port, verify, failIfNoPeerCert, ...certificates }).catch((error) => {
+    throw listenError(error, { what: 'AMQP over TLS', host, port, variable: 'TOCSIN_AMQPS_PORT' });
+  });
+  const renew = async () => {
+    try {
+      broker.renewCertificates(await readCertificates(tls));
+      logger.info('new certificates are in use for new connections');
+    } catch (error) {
+      // Of a pair that is being replaced the second file may still be the old one; its change comes next.
+      logger.warn(`the old certificates stay in use: ${(error as Error).message}`);
+    }
+  };
+  const unwatch = watchCertificates(tls, () => void renew());
+  return async () => unwatch();
+}
+
 async function serveManagement(options: BrokerServerOptions, status: BrokerStatus): Promise<NestFastifyApplication> {
-  const { host, managementPort: port, logger } = options;
+  const { host, managementPort: port } = options.settings;
+  const { logger } = options;
   const app = await NestFactory.create<NestFastifyApplication>(
     ManagementModule.register(status),
     new FastifyAdapter(),

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { parseEnvironment, urlHost } from '#config';
+import { type BrokerSettings, loadBrokerSettings, urlHost } from '#config';
 import { createLogger, type ProcessLife, runProcess } from '#telemetry';
 import { type BrokerServer, startBrokerServer } from './broker-server.js';
 import { ServiceLink } from './service-link.js';
@@ -15,7 +15,7 @@ async function startBroker(life: ProcessLife): Promise<void> {
   try {
     const broker = await listen(life);
     life.onStop(() => broker.close());
-    service?.reportReady(broker.amqpPort, broker.managementPort);
+    service?.reportReady(broker);
   } catch (error) {
     await service?.reportFailed((error as Error).message);
     throw error;
@@ -24,24 +24,27 @@ async function startBroker(life: ProcessLife): Promise<void> {
 
 async function listen(life: ProcessLife): Promise<BrokerServer> {
   const isAlone = service === undefined;
-  const { values, warnings } = parseEnvironment(process.env);
-  const logger = createLogger({ name: 'broker', level: values.TOCSIN_LOG_LEVEL });
+  const { settings, warnings } = loadBrokerSettings(process.env);
+  const logger = createLogger({ name: 'broker', level: settings.logLevel });
   if (isAlone) for (const warning of warnings) logger.warn(warning);
   const broker = await startBrokerServer({
-    host: values.TOCSIN_HOST,
-    amqpPort: values.TOCSIN_AMQP_PORT,
-    managementPort: values.TOCSIN_MANAGEMENT_PORT,
-    dataDirectory: values.TOCSIN_DATA_DIR,
+    settings,
     serviceAccount: service?.account,
     logger,
     onFailed: (error) => life.end(1, `the broker's log failed: ${error.message}; free the disk and start again`),
   });
   if (isAlone) {
-    const host = urlHost(values.TOCSIN_HOST);
+    const host = urlHost(settings.host);
     life.announceReady('broker', {
       amqp: `amqp://${host}:${broker.amqpPort}`,
+      ...amqpsUrl(settings, broker),
       management: `http://${host}:${broker.managementPort}`,
     });
   }
   return broker;
+}
+
+function amqpsUrl({ host, configuration }: BrokerSettings, { amqpsPort }: BrokerServer): Record<string, string> {
+  if (amqpsPort === undefined) return {};
+  return { amqps: `amqps://${urlHost(configuration.tls?.host ?? host)}:${amqpsPort}` };
 }

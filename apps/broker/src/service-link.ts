@@ -1,3 +1,10 @@
+/** `amqpsPort` is undefined without a certificate. */
+interface ListeningPorts {
+  amqpPort: number;
+  amqpsPort: number | undefined;
+  managementPort: number;
+}
+
 /**
  * What a broker started by the service says to it, and hears. The IPC channel carries these words and the sign of life:
  * when it closes, the service is gone and the broker ends.
@@ -14,8 +21,8 @@ export class ServiceLink {
     return user !== undefined && password !== undefined ? { user, password } : undefined;
   }
 
-  reportReady(amqpPort: number, managementPort: number): void {
-    process.send?.({ report: 'ready', amqpPort, managementPort });
+  reportReady({ amqpPort, amqpsPort, managementPort }: ListeningPorts): void {
+    process.send?.({ report: 'ready', amqpPort, amqpsPort, managementPort });
   }
 
   /** Resolves once the word is on its way, so that the process may end. */

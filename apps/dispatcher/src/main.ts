@@ -16,7 +16,7 @@ runProcess(async (life) => {
   const persistence = await openPersistence(settings);
   life.onStop(() => persistence.close());
   const url = brokerUrlOf(settings);
-  const messaging = await connectMessaging({ url, name: 'tocsin-dispatcher', logger });
+  const messaging = await connectMessaging({ url, name: 'tocsin-dispatcher', logger, tls: settings.brokerTls });
   life.onStop(() => messaging.close());
   messaging.on('failed', (error) => life.end(1, error.message));
 

@@ -2,12 +2,12 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { decideRestart } from './restart-policy.js';
 
 /** What the broker process says over its IPC channel; the service answers with `'stop'`. Everything else travels as AMQP. */
-export type BrokerReport =
-  | { report: 'ready'; amqpPort: number; managementPort: number }
-  | { report: 'failed'; sentence: string };
+export type BrokerReport = ({ report: 'ready' } & BrokerAddress) | { report: 'failed'; sentence: string };
 
 export interface BrokerAddress {
   amqpPort: number;
+  /** Absent without a certificate. */
+  amqpsPort?: number;
   managementPort: number;
 }
 
@@ -53,7 +53,8 @@ export class BrokerProcess {
           return;
         }
         this.state = { is: 'running', child };
-        this.address = { amqpPort: message.amqpPort, managementPort: message.managementPort };
+        const { report: _, ...address } = message;
+        this.address = address;
         resolve(this.address);
       });
       child.once('error', reject);
@@ -104,7 +105,11 @@ export class BrokerProcess {
   /** A restarted broker takes the ports of its predecessor, also when those were picked. */
   private portsOnceKnown(): NodeJS.ProcessEnv {
     if (this.address === undefined) return {};
-    const { amqpPort, managementPort } = this.address;
-    return { TOCSIN_AMQP_PORT: String(amqpPort), TOCSIN_MANAGEMENT_PORT: String(managementPort) };
+    const { amqpPort, amqpsPort, managementPort } = this.address;
+    return {
+      TOCSIN_AMQP_PORT: String(amqpPort),
+      TOCSIN_MANAGEMENT_PORT: String(managementPort),
+      ...(amqpsPort !== undefined && { TOCSIN_AMQPS_PORT: String(amqpsPort) }),
+    };
   }
 }

@@ -12,7 +12,7 @@ export interface RunningBroker {
   /** For the service, with its account. */
   url: string;
   /** For people: no password. */
-  shownUrls: { amqp: string; management: string };
+  shownUrls: Record<string, string>;
   stop(): Promise<void>;
 }
 
@@ -30,11 +30,15 @@ export async function startEmbeddedBroker(
     onRestart: (sentence) => logger.error(sentence),
     onGivenUp: (sentence) => life.end(1, `${sentence}; the service ends, see its log above`),
   });
-  const { amqpPort, managementPort } = await broker.start();
+  const { amqpPort, amqpsPort, managementPort } = await broker.start();
   const host = urlHost(settings.host);
   return {
     url: `amqp://${SERVICE_USER}:${password}@${host}:${amqpPort}`,
-    shownUrls: { amqp: `amqp://${host}:${amqpPort}`, management: `http://${host}:${managementPort}` },
+    shownUrls: {
+      amqp: `amqp://${host}:${amqpPort}`,
+      ...(amqpsPort !== undefined && { amqps: `amqps://${host}:${amqpsPort}` }),
+      management: `http://${host}:${managementPort}`,
+    },
     stop: () => broker.stop(),
   };
 }

@@ -3,12 +3,14 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { ReplyAddresses } from './channel/direct-reply.js';
+import { type Behaviour, behaviourOf } from './compat.js';
 import { Connection, type ConnectionContext, type Peer, type ServedVirtualHost } from './connection/connection.js';
 import { StaticUsers, type Users } from './connection/users.js';
 import { Counters } from './counters.js';
 import { DurabilityWatch } from './durability-watch.js';
 import { type BrokerLog, SILENT_LOG } from './log.js';
 import { type BrokerStats, statsOf } from './stats.js';
+import { type Certificates, TlsListener, type TlsOptions, tlsDetailsOf } from './tls-listener.js';
 import type { Durability, VirtualHost, VirtualHostDirectory } from './virtual-host.js';
 
 export interface BrokerOptions {
@@ -24,11 +26,13 @@ export interface BrokerOptions {
   users?: Users;
   /** Proposed to clients, who decide; 0 is off. Default 60. */
   heartbeatSeconds?: number;
-  /** Default 131072, at least 4096. */
+  /** How RabbitMQ's versions differ; see `behaviourOf`. Default: as 3.13. */
+  behaviour?: Behaviour;
+  /** Default 131072; at least the behaviour's `frameBytesMin`. */
   frameMax?: number;
   /** Default 2047. */
   channelMax?: number;
-  /** Default 128 MiB. */
+  /** Default: the behaviour's. */
   messageBytesMax?: number;
   /** Further connections are cut. Default 10000. */
   connectionsMax?: number;
@@ -48,6 +52,7 @@ export class Broker {
   readonly #context: ConnectionContext;
   readonly #startedAt = Date.now();
   #server: Server | undefined;
+  #tls: TlsListener | undefined;
   #alarm: string | undefined;
 
   constructor(options: BrokerOptions) {
@@ -58,6 +63,14 @@ export class Broker {
       const isThere = (connection: Connection) => connection.open?.session.virtualHost.name === name;
       this.#closeConnections(isThere, `vhost '${name}' is deleted`);
     });
+  }
+
+  /** Opens the TLS port. Rejects with the system's error, or when the certificates cannot be used. */
+  async listenTls(options: TlsOptions): Promise<void> {
+    this.#tls = new TlsListener(options, this.#context.log, (socket) =>
+      this.accept(socket, { ...peerOf(socket), tls: tlsDetailsOf(socket) }),
+    );
+    await this.#tls.listen();
   }
 
   /** Starts listening. Rejects with the system's error, e.g. EADDRINUSE. */
@@ -75,6 +88,16 @@ export class Broker {
     if (address === null || address === undefined || typeof address === 'string')
       throw new Error('the broker is not listening');
     return address.port;
+  }
+
+  /** Undefined without a TLS port. */
+  get tlsPort(): number | undefined {
+    return this.#tls?.port;
+  }
+
+  /** New TLS connections get these. Throws when they cannot be used, and goes on with the old ones. */
+  renewCertificates(certificates: Certificates): void {
+    this.#tls?.renew(certificates);
   }
 
   /** Serves a connection that came by another way than the listening socket. */
@@ -118,6 +141,7 @@ export class Broker {
   /** Stops listening, tells every client, waits a bounded time for their answer. */
   async close(): Promise<void> {
     this.#server?.close();
+    this.#tls?.close();
     const closed = this.#allClosed();
     for (const connection of this.#connections) {
       connection.shutDown("broker forced connection closure with reason 'shutdown'");
@@ -143,14 +167,16 @@ export class Broker {
     // A virtual host takes its reply addresses along when it is deleted.
     const served = new WeakMap<VirtualHost, ServedVirtualHost>();
     const broker = this;
+    const { behaviour = behaviourOf() } = options;
     return {
       tuning: {
         channelMax: options.channelMax ?? 2047,
         frameMax: options.frameMax ?? 131_072,
         heartbeat: options.heartbeatSeconds ?? 60,
       },
+      behaviour,
       clusterName: options.clusterName ?? `tocsin@${hostname()}`,
-      messageBytesMax: options.messageBytesMax ?? 128 * 1024 * 1024,
+      messageBytesMax: options.messageBytesMax ?? behaviour.messageBytesMax,
       users: options.users ?? new StaticUsers(),
       watch: this.#watch,
       counters: this.counters,

@@ -1,4 +1,5 @@
 export { Broker, type BrokerOptions, SHUTDOWN_MS_MAX } from './broker.js';
+export { type Behaviour, behaviourOf, type Compat, type Permits } from './compat.js';
 export type { Peer } from './connection/connection.js';
 export { type Account, GUEST, isLoopback, StaticUsers, type Users } from './connection/users.js';
 export type { Consumer, SettlementQueue } from './consumer.js';
@@ -15,6 +16,7 @@ export { ChannelError, ConnectionError, REPLY_CODES, type ReplyName } from './er
 export type { BrokerLog } from './log.js';
 export { Message } from './message.js';
 export type { BrokerStats, ChannelStats, ConnectionStats } from './stats.js';
+export type { Certificates, TlsDetails, TlsOptions } from './tls-listener.js';
 export type {
   Binding,
   Durability,

@@ -1,4 +1,4 @@
-import type { Connection } from './connection/connection.js';
+import type { Connection, Peer } from './connection/connection.js';
 import type { Counters } from './counters.js';
 
 export interface ChannelStats {
@@ -31,6 +31,7 @@ export interface ConnectionStats {
   frameMax: number;
   channelMax: number;
   heartbeatSeconds: number;
+  peer: Peer;
   channels: ChannelStats[];
 }
 
@@ -79,6 +80,7 @@ function connectionStats(connection: Connection): ConnectionStats[] {
       frameMax: tuning.frameMax,
       channelMax: tuning.channelMax,
       heartbeatSeconds: tuning.heartbeat,
+      peer: connection.peer,
       channels: [...session.channels].map(({ number, deliveries, publishing }) => ({
         number,
         consumers: deliveries.consumerCount,

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { ConfigurationError, type ConfigurationProblem } from './configuration-error.js';
 import { suggestion } from './nearest.js';
-import { tocsinSchema, type WrittenConfiguration, type WrittenRoute } from './schema.js';
-import type { Configuration, Receiver, RouteSettings } from './settings.js';
+import { brokerFileSchema, tocsinSchema, type WrittenConfiguration, type WrittenRoute } from './schema.js';
+import type { BrokerConfiguration, Configuration, Receiver, RouteSettings } from './settings.js';
 import { readYaml, type YamlDocument, type YamlPath } from './yaml-document.js';
 
 /** What this library cannot know: the app hands in the domain's checks. */
@@ -37,16 +38,26 @@ export function loadConfiguration(
   checks: ConfigurationChecks = {},
 ): Configuration {
   const document = readYaml(readText(file, isOptional), file, environment);
-  const parsed = tocsinSchema.safeParse(document.value ?? {});
-  if (!parsed.success)
-    throw new ConfigurationError(parsed.error.issues.flatMap((issue) => toProblems(issue, document)));
-
-  const problems = [
-    ...receiverProblems(parsed.data, document, checks),
-    ...routeProblems(parsed.data, document, checks),
-  ];
+  const written = parse(tocsinSchema, document);
+  const problems = [...receiverProblems(written, document, checks), ...routeProblems(written, document, checks)];
   if (problems.length > 0) throw new ConfigurationError(problems);
-  return toConfiguration(parsed.data);
+  return toConfiguration(written);
+}
+
+/** Reads and checks the section `broker` alone; of the rest only the names of the sections. Otherwise as `loadConfiguration`. */
+export function loadBrokerSection(
+  file: string,
+  isOptional: boolean,
+  environment: NodeJS.ProcessEnv,
+): BrokerConfiguration {
+  const document = readYaml(readText(file, isOptional), file, environment, 'broker');
+  return toBroker(parse(brokerFileSchema, document).broker, dirname(file));
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, document: YamlDocument): z.output<Schema> {
+  const parsed = schema.safeParse(document.value ?? {});
+  if (parsed.success) return parsed.data;
+  throw new ConfigurationError(parsed.error.issues.flatMap((issue) => toProblems(issue, document)));
 }
 
 function readText(file: string, isOptional: boolean): string {
@@ -218,6 +229,24 @@ function toConfiguration(written: WrittenConfiguration): Configuration {
     dispatchLagMax: written.dispatchLagMax,
     worker: written.worker,
     retentionMs: written.retention,
+  };
+}
+
+/** File names are relative to the folder of `tocsin.yaml`, as with `file:`. */
+function toBroker(written: WrittenConfiguration['broker'], folder: string): BrokerConfiguration {
+  const { consumerTimeout, diskFreeLimit, heartbeat, maxMessageSize, tls, ...same } = written;
+  return {
+    ...same,
+    consumerTimeoutMs: consumerTimeout,
+    diskFreeLimitBytes: diskFreeLimit,
+    heartbeatSeconds: heartbeat / 1000,
+    maxMessageBytes: maxMessageSize,
+    tls: tls && {
+      ...tls,
+      certfile: resolve(folder, tls.certfile),
+      keyfile: resolve(folder, tls.keyfile),
+      cacertfile: tls.cacertfile === undefined ? undefined : resolve(folder, tls.cacertfile),
+    },
   };
 }
 

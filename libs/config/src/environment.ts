@@ -22,14 +22,22 @@ const VARIABLES = {
   TOCSIN_HOST: withDefault('127.0.0.1', 'address that HTTP, AMQP and management listen on', host),
   TOCSIN_HTTP_PORT: withDefault('8080', 'HTTP port; 0 picks a free one', port),
   TOCSIN_AMQP_PORT: withDefault('5672', 'AMQP port of the embedded broker; 0 picks a free one', port),
+  TOCSIN_AMQPS_PORT: withDefault(
+    '5671',
+    'AMQP over TLS, opened when `tocsin.yaml` names a certificate (`broker.tls`); 0 picks a free one',
+    port,
+  ),
   TOCSIN_MANAGEMENT_PORT: withDefault('15672', 'management HTTP port of the embedded broker; 0 picks a free one', port),
-  TOCSIN_DATA_DIR: withDefault('./data', 'broker log, SQLite file, keys and first-run credentials', folder),
-  TOCSIN_CONFIG: withDefault('./tocsin.yaml', 'the configuration file; when set, it must exist', folder),
+  TOCSIN_DATA_DIR: withDefault('./data', 'broker log, SQLite file, keys and first-run credentials', path),
+  TOCSIN_CONFIG: withDefault('./tocsin.yaml', 'the configuration file; when set, it must exist', path),
   TOCSIN_LOG_LEVEL: withDefault('info', `least level that is logged: ${LOG_LEVELS.join(', ')}`, oneOf(LOG_LEVELS)),
   BROKER_URL: optional(
     'unset: the embedded broker; set: RabbitMQ at `amqp://...`, several nodes separated by commas',
     brokerUrl,
   ),
+  BROKER_CA_FILE: optional('PEM file with the authorities that sign the certificate of an `amqps://` broker', path),
+  BROKER_CERT_FILE: optional('PEM file with our own certificate, where an `amqps://` broker demands one', path),
+  BROKER_KEY_FILE: optional('PEM file with the key of `BROKER_CERT_FILE`', path),
   DATABASE_URL: optional('unset: SQLite in the data folder; set: PostgreSQL at `postgresql://...`', databaseUrl),
   TOCSIN_INGEST_TOKEN: optional('bearer token for the ingest routes; unset: made at the first start', token),
   TOCSIN_ADMIN_PASSWORD: optional('password of user `admin`; unset: made at the first start', nonEmpty),
@@ -57,7 +65,7 @@ export function parseEnvironment(environment: NodeJS.ProcessEnv): { values: Envi
     if ('problem' in parsed) problems.push({ where: name, message: parsed.problem });
     else values[name] = parsed.value;
   }
-  problems.push(...portClashes(values));
+  problems.push(...portClashes(values), ...lonelyKey(values));
   if (problems.length > 0) throw new ConfigurationError(problems);
   return { values: values as Environment, warnings: unknownVariables(environment) };
 }
@@ -88,12 +96,19 @@ function unknownVariables(environment: NodeJS.ProcessEnv): string[] {
 }
 
 function portClashes(values: Record<string, unknown>): ConfigurationProblem[] {
-  const ports = ['TOCSIN_HTTP_PORT', 'TOCSIN_AMQP_PORT', 'TOCSIN_MANAGEMENT_PORT'];
+  const ports = ['TOCSIN_HTTP_PORT', 'TOCSIN_AMQP_PORT', 'TOCSIN_AMQPS_PORT', 'TOCSIN_MANAGEMENT_PORT'];
   return ports.flatMap((name, index) => {
     const other = ports.slice(0, index).find((earlier) => values[earlier] === values[name]);
     const clashes = other !== undefined && values[name] !== undefined && values[name] !== 0;
     return clashes ? [{ where: name, message: `is ${values[name]}, and so is ${other}; choose another port` }] : [];
   });
+}
+
+function lonelyKey(values: Record<string, unknown>): ConfigurationProblem[] {
+  const names = ['BROKER_CERT_FILE', 'BROKER_KEY_FILE'];
+  const missing = names.filter((name) => values[name] === undefined);
+  if (missing.length !== 1) return [];
+  return [{ where: missing[0]!, message: `is missing; ${names.find((name) => name !== missing[0])} needs it` }];
 }
 
 /* ---- values ---- */
@@ -117,7 +132,7 @@ function host(text: string): Parsed<string> {
   return { problem: `must be an IP address or host name without port, not '${text}'` };
 }
 
-function folder(text: string): Parsed<string> {
+function path(text: string): Parsed<string> {
   return { value: resolve(text) };
 }
 

@@ -1,3 +1,4 @@
+export { type BrokerSettings, loadBrokerSettings } from './broker-settings.js';
 export { type ConfigurationChecks, loadConfiguration } from './configuration.js';
 export { ConfigurationError, type ConfigurationProblem } from './configuration-error.js';
 export { parseDuration } from './duration.js';

@@ -26,6 +26,11 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Settin
     managementPort: values.TOCSIN_MANAGEMENT_PORT,
     dataDirectory: values.TOCSIN_DATA_DIR,
     brokerUrl: values.BROKER_URL,
+    brokerTls: {
+      caFile: values.BROKER_CA_FILE,
+      certFile: values.BROKER_CERT_FILE,
+      keyFile: values.BROKER_KEY_FILE,
+    },
     databaseUrl: values.DATABASE_URL,
     logLevel: values.TOCSIN_LOG_LEVEL,
     ...(await credentialsOf(values, print)),

@@ -1,37 +1,8 @@
 import { z } from 'zod';
-import { parseDuration } from './duration.js';
-import { suggestion } from './nearest.js';
+import { brokerSchema } from './broker-schema.js';
+import { count, duration, map, positiveDuration, url } from './schema-values.js';
 
 // The shape of tocsin.yaml as written. What needs the whole file (inheritance, references between parts) is in configuration.ts.
-
-/** A map that refuses unknown keys and names the nearest known ones; the message has one line for each key. */
-function map<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => `unknown key '${key}'${suggestion(key, Object.keys(shape))}`).join('\n')
-        : undefined,
-  });
-}
-
-/** A duration in milliseconds; a bare number would leave the unit to be guessed. */
-const duration = z.unknown().transform((value, context) => {
-  const ms = typeof value === 'string' ? parseDuration(value) : undefined;
-  if (ms !== undefined) return ms;
-  const hint = typeof value === 'number' ? `, not ${value}: did you mean '${value}s'?` : '';
-  context.addIssue({ code: 'custom', message: `must be a duration such as '30s', '5m' or '1h30m'${hint}` });
-  return z.NEVER;
-});
-
-const positiveDuration = duration.refine((ms) => ms > 0, { error: 'must be longer than 0s' });
-
-function url(...schemes: string[]) {
-  return z.string().refine((text) => schemes.some((scheme) => text.startsWith(`${scheme}://`)) && URL.canParse(text), {
-    error: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
-  });
-}
-
-const count = (max: number) => z.int().min(1).max(max);
 
 const sendersSchema = map({
   email: map({
@@ -67,7 +38,7 @@ const routeSchema = map({
   repeatInterval: positiveDuration.optional(),
   matchers: z.array(z.string()).default([]),
   continue: z.boolean().default(false),
-  get routes() {
+  get routes(): z.ZodDefault<z.ZodArray<typeof routeSchema>> {
     return z.array(routeSchema).default([]);
   },
 });
@@ -88,7 +59,14 @@ export const tocsinSchema = map({
   dispatchLagMax: count(10_000_000).default(50_000),
   worker: workerSchema.prefault({}),
   retention: positiveDuration.default(30 * 86_400_000),
+  broker: brokerSchema.prefault({}),
 });
+
+/** As the broker's own process reads it: its section, and of the rest only that the names of the sections are known. */
+const otherSections: Record<string, z.ZodOptional<z.ZodUnknown>> = Object.fromEntries(
+  Object.keys(tocsinSchema.shape).map((name) => [name, z.unknown().optional()]),
+);
+export const brokerFileSchema = map({ ...otherSections, broker: brokerSchema.prefault({}) });
 
 export type WrittenConfiguration = z.output<typeof tocsinSchema>;
 export type WrittenRoute = z.output<typeof routeSchema>;

@@ -13,14 +13,19 @@ export interface YamlDocument {
   where(path: YamlPath, ofKey?: boolean): string;
 }
 
-export function readYaml(text: string, file: string, environment: NodeJS.ProcessEnv): YamlDocument {
+/** @param section resolves the references of this top-level key alone; the others stay as written */
+export function readYaml(text: string, file: string, environment: NodeJS.ProcessEnv, section?: string): YamlDocument {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   const at = (offset: number) => `${file}:${lines.linePos(offset).line || 1}`;
   const syntax = document.errors.map((error) => ({ where: at(error.pos[0]), message: firstLine(error.message) }));
   if (syntax.length > 0) throw new ConfigurationError(syntax);
 
-  const problems = resolveReferences(document, { environment, folder: dirname(file), at });
+  const problems = resolveReferences(section === undefined ? document : sectionOf(document, section), {
+    environment,
+    folder: dirname(file),
+    at,
+  });
   if (problems.length > 0) throw new ConfigurationError(problems);
   return {
     value: document.toJS({ maxAliasCount: 100 }),
@@ -40,9 +45,13 @@ interface References {
 }
 
 /** Keys are left alone: a reference is a value. */
-function resolveReferences(document: Document.Parsed, { environment, folder, at }: References): ConfigurationProblem[] {
+function resolveReferences(
+  part: Document.Parsed | Node | undefined,
+  { environment, folder, at }: References,
+): ConfigurationProblem[] {
   const problems: ConfigurationProblem[] = [];
-  visit(document, {
+  if (part === undefined) return problems;
+  visit(part, {
     Scalar(key, node) {
       if (key === 'key' || typeof node.value !== 'string') return;
       try {
@@ -54,6 +63,10 @@ function resolveReferences(document: Document.Parsed, { environment, folder, at 
     },
   });
   return problems;
+}
+
+function sectionOf(document: Document.Parsed, name: string): Node | undefined {
+  return isMap(document.contents) ? (document.contents.get(name, true) as Node | undefined) : undefined;
 }
 
 class ReferenceProblem extends Error {}

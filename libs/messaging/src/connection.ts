@@ -3,6 +3,7 @@ import { type ChannelModel, connect } from 'amqplib';
 import { withoutPassword } from './broker-urls.js';
 import { TopologyError } from './errors.js';
 import type { MessagingLogger } from './logger.js';
+import { readTlsFiles, type TlsFiles } from './tls-files.js';
 
 // Why an own loop and not amqplib's `recovery`: it knows one URL, a cluster has several nodes; and what hangs on a
 // connection (publisher, consumers, replies) must learn of the loss at once, to say "unknown" about its publishes.
@@ -34,6 +35,7 @@ export interface ConnectionOptions {
   /** Shown in the broker's management. */
   name: string;
   logger: MessagingLogger;
+  tls?: TlsFiles | undefined;
   /** Runs on each new connection before its parts open. */
   prepare?: (model: ChannelModel) => Promise<void>;
 }
@@ -86,11 +88,12 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   }
 
   private async connect(): Promise<void> {
-    const { urls, name, logger, prepare } = this.options;
+    const { urls, name, logger, tls = {}, prepare } = this.options;
     const url = urls[this.attempts % urls.length] as string;
     let model: ChannelModel | undefined;
     try {
       model = await connect(url, {
+        ...(await readTlsFiles(tls)),
         noDelay: true,
         timeout: CONNECT_TIMEOUT_MS,
         clientProperties: { connection_name: name },

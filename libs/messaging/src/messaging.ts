@@ -9,6 +9,7 @@ import { type OutgoingMessage, Publisher, type PublishResult } from './publisher
 import { QueueDepths } from './queue-depths.js';
 import { type Request, type RequestResult, Requests } from './requests.js';
 import { type ConsumeOptions, Subscription } from './subscription.js';
+import { readTlsFiles, type TlsFiles } from './tls-files.js';
 
 /** How long `connectMessaging` goes on trying before it gives up. */
 const FIRST_CONNECTION_MS = 30_000;
@@ -21,6 +22,8 @@ export interface MessagingOptions {
   /** Name of the process, shown in the broker's management, e.g. `tocsin-worker`. */
   name: string;
   logger: MessagingLogger;
+  /** For `amqps://` URLs. */
+  tls?: TlsFiles | undefined;
   /** Default 30 s. */
   firstConnectionMs?: number;
 }
@@ -30,6 +33,8 @@ export interface MessagingOptions {
  * `TopologyError` when the broker holds other definitions. Later losses are mended in the background.
  */
 export async function connectMessaging(options: MessagingOptions): Promise<Messaging> {
+  // A file that cannot be read now is a mistake in the configuration; later it is a reason to try again.
+  await readTlsFiles(options.tls ?? {});
   const messaging = new Messaging(options);
   try {
     await messaging.firstConnection(options.firstConnectionMs ?? FIRST_CONNECTION_MS);
@@ -55,12 +60,13 @@ export class Messaging extends EventEmitter<ConnectionEvents> {
 
   constructor(private readonly options: MessagingOptions) {
     super();
-    const { name, logger } = options;
+    const { name, logger, tls } = options;
     this.urls = parseBrokerUrls(options.url);
     this.main = new BrokerConnection({
       urls: this.urls,
       name,
       logger,
+      tls,
       prepare: async (model) => {
         const channel = await model.createChannel();
         // Told by the rejected call as well; an unheard `error` event would end the process.
@@ -125,9 +131,9 @@ export class Messaging extends EventEmitter<ConnectionEvents> {
     const existing = this.named.get(name);
     if (existing) return existing;
 
-    const { logger } = this.options;
+    const { logger, tls } = this.options;
     const connection = new NamedConnection(
-      new BrokerConnection({ urls: this.urls, name: `${this.options.name}/${name}`, logger }),
+      new BrokerConnection({ urls: this.urls, name: `${this.options.name}/${name}`, logger, tls }),
       logger,
     );
     this.named.set(name, connection);

@@ -1,4 +1,5 @@
 export * from './arrivals.js';
+export * from './certificates.js';
 export * from './child-process.js';
 export * from './debian.js';
 export * from './free-port.js';

@@ -33,6 +33,8 @@ export interface Service {
   /** From the ready line, e.g. `http://127.0.0.1:41234`. */
   readonly http: string;
   readonly amqp: string;
+  /** Empty when `tocsin.yaml` names no certificate. */
+  readonly amqps: string;
   readonly management: string;
   output(): string;
   /** Resolves with the exit code, or the signal's name, once the process has ended. */
@@ -78,6 +80,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
       PATH: process.env['PATH'],
       TOCSIN_HTTP_PORT: '0',
       TOCSIN_AMQP_PORT: '0',
+      TOCSIN_AMQPS_PORT: '0',
       TOCSIN_MANAGEMENT_PORT: '0',
       TOCSIN_INGEST_TOKEN: TEST_INGEST_TOKEN,
       TOCSIN_ADMIN_PASSWORD: TEST_ADMIN_PASSWORD,
@@ -141,6 +144,7 @@ async function readyService(child: ChildProcess, folder: string): Promise<Servic
     readyLine,
     http: urlIn(readyLine, 'http'),
     amqp: urlIn(readyLine, 'amqp'),
+    amqps: urlIn(readyLine, 'amqps'),
     management: urlIn(readyLine, 'management'),
     output: () => lines.join('\n'),
     ended,

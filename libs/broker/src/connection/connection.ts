@@ -14,10 +14,12 @@ import {
   peekMethodKey,
 } from '#amqp-codec';
 import type { ReplyAddresses } from '../channel/direct-reply.js';
+import type { Behaviour } from '../compat.js';
 import type { Counters } from '../counters.js';
 import type { DurabilityWaiter, DurabilityWatch } from '../durability-watch.js';
 import { ConnectionError, REPLY_CODES } from '../errors.js';
 import type { BrokerLog } from '../log.js';
+import type { TlsDetails } from '../tls-listener.js';
 import type { VirtualHost } from '../virtual-host.js';
 import { cutText, toClose } from './close.js';
 import {
@@ -49,6 +51,7 @@ export interface ServedVirtualHost {
 /** What all connections of a broker share. */
 export interface ConnectionContext {
   readonly tuning: Tuning;
+  readonly behaviour: Behaviour;
   readonly clusterName: string;
   readonly messageBytesMax: number;
   readonly users: Users;
@@ -67,6 +70,8 @@ export interface Peer {
   remotePort: number;
   localAddress: string;
   localPort: number;
+  /** Absent: not encrypted. */
+  tls?: TlsDetails;
 }
 
 /** Who it is, known from start-ok on. */
@@ -237,7 +242,7 @@ export class Connection implements DurabilityWaiter {
         this.#send('connection.start', {
           versionMajor: 0,
           versionMinor: 9,
-          serverProperties: serverProperties(this.#context.clusterName),
+          serverProperties: serverProperties(this.#context.clusterName, this.#context.behaviour.version),
           mechanisms: Buffer.from(MECHANISMS),
           locales: Buffer.from(LOCALES),
         });
@@ -361,7 +366,7 @@ export class Connection implements DurabilityWaiter {
   }
 
   #onTuneOk(answer: MethodArguments<'connection.tune-ok'>, login: Login): void {
-    const tuning = negotiate(this.#context.tuning, answer);
+    const tuning = negotiate(this.#context.tuning, answer, this.#context.behaviour.frameBytesMin);
     this.#parser.frameMax = tuning.frameMax;
     this.#state = { at: 'awaiting-open', login, tuning };
     this.#stopHeartbeat = startHeartbeat(this.#heartbeatPeer(), tuning.heartbeat * 1000);

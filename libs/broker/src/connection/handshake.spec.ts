@@ -116,8 +116,8 @@ describe('tuning', () => {
     [{ ...offered, channelMax: 0 }, 'negotiated channel_max = 0 is higher than the maximum allowed value (2047)'],
     [{ ...offered, channelMax: 2048 }, 'negotiated channel_max = 2048 is higher than the maximum allowed value (2047)'],
   ])('%j: %s', (answer, outcome) => {
-    if (outcome === 'accepted') expect(negotiate(offered, answer)).toEqual(answer);
-    else expect(() => negotiate(offered, answer)).toThrow(outcome);
+    if (outcome === 'accepted') expect(negotiate(offered, answer, 4096)).toEqual(answer);
+    else expect(() => negotiate(offered, answer, 4096)).toThrow(outcome);
   });
 });
 

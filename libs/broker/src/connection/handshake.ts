@@ -27,15 +27,12 @@ export const REFUSAL_DELAY_MS = 1000;
 
 /** Frames before tune-ok: what a client must be able to send at least, with room for long tokens. */
 export const FRAME_MAX_BEFORE_TUNE = 8192;
-const FRAME_MAX_MIN = 4096;
 const CHANNEL_MAX_MIN = 1;
 
 export const MECHANISMS = 'PLAIN AMQPLAIN';
 export const LOCALES = 'en_US';
 
 const COMPATIBLE_PRODUCT = 'RabbitMQ';
-/** Clients choose behaviour by it: from 4.0 some expect global qos to be refused. */
-const COMPATIBLE_VERSION = '3.13.7';
 
 /** Only what is implemented. */
 const CAPABILITIES = {
@@ -50,16 +47,17 @@ const CAPABILITIES = {
   direct_reply_to: true,
 };
 
-export function serverProperties(clusterName: string): Table {
+/** Product and version are RabbitMQ's: clients choose behaviour by them. Our own name stands beside. */
+export function serverProperties(clusterName: string, version: string): Table {
   return tableOf({
     capabilities: CAPABILITIES,
     cluster_name: clusterName,
     copyright: 'Apache-2.0',
-    information: 'Speaks AMQP 0-9-1 as RabbitMQ 3.13 does',
+    information: `Speaks AMQP 0-9-1 as RabbitMQ ${version} does`,
     platform: `Node.js ${process.version}`,
     product: COMPATIBLE_PRODUCT,
     server: 'Tocsin',
-    version: COMPATIBLE_VERSION,
+    version,
   });
 }
 
@@ -133,9 +131,12 @@ export interface Tuning {
   heartbeat: number;
 }
 
-/** Checks tune-ok against what we offered. Throws 530 for a value outside our limits; 0 would mean none and is outside too. */
-export function negotiate(offered: Tuning, answer: Tuning): Tuning {
-  checkLimit('frame_max', FRAME_MAX_MIN, offered.frameMax, answer.frameMax);
+/**
+ * Checks tune-ok against what we offered. Throws 530 for a value outside our limits; 0 would mean none and is outside too.
+ * @param frameBytesMin the smallest frame_max a client may ask for
+ */
+export function negotiate(offered: Tuning, answer: Tuning, frameBytesMin: number): Tuning {
+  checkLimit('frame_max', frameBytesMin, offered.frameMax, answer.frameMax);
   checkLimit('channel_max', CHANNEL_MAX_MIN, offered.channelMax, answer.channelMax);
   return answer;
 }
