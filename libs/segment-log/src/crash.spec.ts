@@ -95,7 +95,7 @@ class Owner implements LogOwner {
   }
 
   async start(files: ForgetfulFiles, segmentBytes: number): Promise<void> {
-    this.log = await SegmentLog.open({ directory: '/log', owner: this, files, segmentBytes });
+    this.log = await SegmentLog.open({ directory: '/log', owner: this, files, segmentBytes, reserveBytes: 2000 });
     this.history = [];
     this.positions.clear();
     this.holding = new Holding();
@@ -258,8 +258,14 @@ async function crashRounds(seed: number, crash: (files: ForgetfulFiles, random: 
   for (let round = 0; round < 8; round++) {
     // A file that cannot be removed keeps old copies and dead messages around for long.
     const stuckShare = random() < 0.3 ? 0.3 : 0;
+    // A disk that is full now and then: what was written of a batch may be a part of it when the crash comes.
+    const fullShare = random() < 0.4 ? 0.2 : 0;
     const fails = seededRandom(seed + round);
-    files.failAt = (step) => (step === 'unlink' && fails() < stuckShare ? codeError('EPERM', 'not now') : undefined);
+    files.failAt = (step) => {
+      if (step === 'unlink' && fails() < stuckShare) return codeError('EPERM', 'not now');
+      const needsRoom = step === 'write' || step === 'create' || step === 'unlink';
+      return needsRoom && fails() < fullShare ? codeError('ENOSPC', 'full') : undefined;
+    };
     const tag = `seed ${seed} round ${round}`;
     const steps = Math.floor(random() * 600);
     for (let step = 0; step < steps; step++) {

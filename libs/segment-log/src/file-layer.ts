@@ -29,6 +29,13 @@ export interface FileLayer {
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
   fsyncDirectory(directory: string): Promise<void>;
+  /** Bytes that may still be written to the file system of `directory`. */
+  freeBytes(directory: string): Promise<number>;
+}
+
+/** No room, or no more than a quota allows: nothing is broken, and the same call may succeed later. */
+export function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 export const nodeFiles: FileLayer = {
@@ -63,6 +70,10 @@ export const nodeFiles: FileLayer = {
     } finally {
       await handle.close();
     }
+  },
+  async freeBytes(directory) {
+    const { bavail, bsize } = await fs.promises.statfs(directory);
+    return bavail * bsize;
   },
 };
 

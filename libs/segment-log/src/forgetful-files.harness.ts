@@ -4,7 +4,7 @@ import type { Done, FileLayer } from './file-layer.js';
 /** What a disk writes at once; a torn write ends at a multiple of it. */
 const SECTOR_BYTES = 512;
 
-type Step = 'open' | 'write' | 'fdatasync' | 'read' | 'unlink' | 'fsyncDirectory';
+export type Step = 'open' | 'create' | 'write' | 'fdatasync' | 'read' | 'unlink' | 'fsyncDirectory';
 
 interface MemoryFile {
   /** What a process sees. */
@@ -27,6 +27,8 @@ export class ForgetfulFiles implements FileLayer {
   readsToHold = 0;
   readonly heldReads: (() => void)[] = [];
   readonly calls: string[] = [];
+  /** Bytes of all files together that the disk takes; what is beyond fails with ENOSPC after a part of it was written. */
+  capacity = Number.POSITIVE_INFINITY;
   private files = new Map<string, MemoryFile>();
   /** Names on the disk for certain. */
   private syncedNames = new Map<string, MemoryFile>();
@@ -90,7 +92,7 @@ export class ForgetfulFiles implements FileLayer {
   async makeDirectory(): Promise<void> {}
 
   async open(path: string, mode: 'create' | 'existing'): Promise<number> {
-    await this.step('open', path);
+    await this.step(mode === 'create' ? 'create' : 'open', path);
     let file = this.files.get(path);
     if (file === undefined) {
       if (mode === 'existing') throw codeError('ENOENT', `no file ${path}`);
@@ -131,14 +133,26 @@ export class ForgetfulFiles implements FileLayer {
     const { path, file } = this.handle(handle);
     this.later('write', path, (error) => {
       const bytes = Buffer.concat(buffers);
+      const room = Math.max(0, file.now.length - position) + Math.max(0, this.capacity - this.usedBytes);
+      const failure = error ?? (bytes.length > room ? codeError('ENOSPC', 'the disk is full') : undefined);
       // A write that fails may have got some way.
-      const taken = error === undefined ? bytes : bytes.subarray(0, bytes.length >> 1);
+      const taken = failure === undefined ? bytes : bytes.subarray(0, Math.min(room, bytes.length >> 1));
       if (file.now.length < position + taken.length) file.now = grown(file.now, position + taken.length);
       else file.now = Buffer.from(file.now);
       taken.copy(file.now, position);
       this.calls.push(`write ${basename(path)} ${position}+${taken.length}`);
-      done(error ?? null);
+      done(failure ?? null);
     });
+  }
+
+  get usedBytes(): number {
+    let used = 0;
+    for (const { now } of this.files.values()) used += now.length;
+    return used;
+  }
+
+  async freeBytes(): Promise<number> {
+    return Math.max(0, this.capacity - this.usedBytes);
   }
 
   fdatasync(handle: number, done: Done): void {
@@ -245,7 +259,8 @@ function mixSectors({ now, synced }: MemoryFile, random: () => number): Buffer {
   const keepsPrefix = random() < 0.3;
   const share = random();
   for (let at = 0; at < mixed.length; at += SECTOR_BYTES) {
-    const isChanged = !now.subarray(at, at + SECTOR_BYTES).equals(synced.subarray(at, at + SECTOR_BYTES));
+    // What was cut off and not synced may be there again.
+    const isChanged = at < now.length && !now.subarray(at, at + SECTOR_BYTES).equals(synced.subarray(at, at + SECTOR_BYTES));
     const isKept = keepsPrefix ? at < synced.length + share * (now.length - synced.length) : random() < share;
     if (isChanged && (kept === 0 || isKept)) now.copy(mixed, at, at, Math.min(at + SECTOR_BYTES, mixed.length));
   }

@@ -131,11 +131,11 @@ describe('a log whose disk fails', () => {
 
   it('fails when the next segment cannot be made', async () => {
     const { log, files, add } = await aLog(4096);
-    files.failAt = (step) => (step === 'open' ? codeError('ENOSPC', 'full') : undefined);
+    files.failAt = (step) => (step === 'create' ? codeError('EIO', 'broken') : undefined);
     for (let count = 0; count < 12; count++) add();
     log.requestSync();
     await until(() => log.failed !== undefined);
-    expect(log.failed!.message).toContain('ENOSPC');
+    expect(log.failed!.message).toContain('EIO');
   });
 
   it('tells whoever opens it', async () => {

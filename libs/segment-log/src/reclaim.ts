@@ -24,7 +24,7 @@
 import type { Appender } from './appender.js';
 import type { BodyReader } from './body-reader.js';
 import type { SegmentContents } from './contents.js';
-import type { FileLayer } from './file-layer.js';
+import { type FileLayer, isDiskFull } from './file-layer.js';
 import {
   align8,
   MESSAGE_FIXED_BYTES,
@@ -42,6 +42,8 @@ import type { Finding, LogOwner, Placement } from './types.js';
 
 /** Payload bytes copied between two syncs. */
 const SLICE_BYTES = 256 * 1024;
+/** What a rewrite may take of a disk that is full; it gives a whole segment back. */
+const LOW_REWRITE_BYTES_MAX = 2 * 1024 * 1024;
 /** What one carried ack and one carried mark take. */
 const ACK_BYTES = 12;
 const MARK_BYTES = 8;
@@ -57,6 +59,8 @@ export interface ReclaimParts {
   owner: LogOwner;
   segmentBytes: number;
   durable(): number;
+  isLowOnDisk(): boolean;
+  fail(error: Error): void;
   /** Resolves when all appended so far is durable, rejects when the log has failed. */
   synced(): Promise<void>;
   onTrouble(finding: Finding): void;
@@ -133,12 +137,23 @@ export class Reclaimer {
         await segmentFiles.unlink(segment.number);
         unlinked.push(segment);
       } catch (error) {
+        // Some file systems need room to remove a name: tried again after the next sync.
+        if (isDiskFull(error)) {
+          this.waitsForSync = true;
+          continue;
+        }
         segment.state = 'stuck';
         this.parts.onTrouble(trouble(segment, `cannot be removed: ${asError(error).message}`));
       }
     }
     if (unlinked.length === 0) return false;
-    await segmentFiles.syncDirectory();
+    try {
+      await segmentFiles.syncDirectory();
+    } catch (error) {
+      // As with any failed sync nobody knows what is on disk: the files may come back, and the acks that they need must not go.
+      this.parts.fail(asError(error));
+      throw error;
+    }
     for (const segment of unlinked) segments.remove(segment);
     this.removed += unlinked.length;
     return true;
@@ -178,7 +193,7 @@ export class Reclaimer {
     try {
       const contents = await this.loadContents(segment);
       const needed = await this.neededBytes(segment, contents);
-      if (!this.isStopped && needed <= this.parts.segmentBytes * REWRITE_RATIO) {
+      if (!this.isStopped && needed <= this.rewriteBytesMax) {
         await this.copyMessages(segment, contents);
         await this.copyRest(segment, contents);
       }
@@ -197,6 +212,11 @@ export class Reclaimer {
     segment.state = 'sealed';
     segment.isCopied = false;
     segment.lookAgainLater();
+  }
+
+  private get rewriteBytesMax(): number {
+    const most = this.parts.segmentBytes * REWRITE_RATIO;
+    return this.parts.isLowOnDisk() ? Math.min(most, LOW_REWRITE_BYTES_MAX) : most;
   }
 
   private async loadContents(segment: Segment): Promise<SegmentContents> {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { FileLayer } from './file-layer.js';
+import { type FileLayer, isDiskFull } from './file-layer.js';
 import { segmentFileName } from './layout.js';
 import type { Segment } from './segment.js';
 
@@ -11,6 +11,8 @@ interface OpenFile {
   file: number | undefined;
   opening: Promise<number>;
   users: number;
+  /** The disk had no room for it: it must be made again. */
+  isUnmade: boolean;
 }
 
 /** The open file of each segment. Makes new ones ahead of time, so that a roll-over does not wait for the directory's sync. */
@@ -27,11 +29,14 @@ export class SegmentFiles {
     const prepared = this.remember(number, this.create(number));
     prepared.users++;
     // Whoever writes to it hears of the failure.
-    prepared.opening.catch(() => undefined);
+    prepared.opening.catch((error: unknown) => {
+      prepared.isUnmade = isDiskFull(error);
+    });
   }
 
-  /** For the hot path: calls back at once when the file is open. */
+  /** For the hot path: calls back at once when the file is open. With an error of `isDiskFull` it may be asked again later. */
   use(segment: Segment, done: (error: Error | null, file: number) => void): void {
+    if (this.openFiles.get(segment.number)?.isUnmade) this.prepare(segment.number);
     const open = this.openFiles.get(segment.number);
     if (open?.file !== undefined) {
       done(null, open.file);
@@ -79,8 +84,13 @@ export class SegmentFiles {
 
   private async create(number: number): Promise<number> {
     const file = await this.files.open(join(this.directory, segmentFileName(number)), 'create');
-    await this.files.fsync(file);
-    await this.files.fsyncDirectory(this.directory);
+    try {
+      await this.files.fsync(file);
+      await this.files.fsyncDirectory(this.directory);
+    } catch (error) {
+      // Without the code: a failed sync is final, whatever the reason.
+      throw new Error(`the new segment ${number} was not synced: ${asError(error).message}`, { cause: error });
+    }
     return file;
   }
 
@@ -89,7 +99,7 @@ export class SegmentFiles {
   }
 
   private remember(number: number, opening: Promise<number>): OpenFile {
-    const open: OpenFile = { file: undefined, opening, users: 0 };
+    const open: OpenFile = { file: undefined, opening, users: 0, isUnmade: false };
     this.openFiles.set(number, open);
     opening.then(
       (file) => {

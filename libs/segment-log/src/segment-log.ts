@@ -2,6 +2,7 @@ import { endianness } from 'node:os';
 import { join } from 'node:path';
 import { Appender } from './appender.js';
 import { BodyReader } from './body-reader.js';
+import { DiskReserve } from './disk-reserve.js';
 import { type FileLayer, nodeFiles } from './file-layer.js';
 import { GroupCommit } from './group-commit.js';
 import { segmentOf } from './layout.js';
@@ -21,6 +22,8 @@ export interface SegmentLogOptions {
   segmentBytes?: number;
   owner: LogOwner;
   files?: FileLayer;
+  /** Disk space held back for when the disk is full, in a file of its own; 0 (default) holds none. See `DiskReserve`. */
+  reserveBytes?: number;
   /**
    * When segments may begin to move and go. `after-recovery` (default): once `recoveredQueues` was called, so the owner must fill its
    * index in the same tick. `when-told`: once `startReclaiming` is called; positions from recovery hold until then.
@@ -40,10 +43,12 @@ export class SegmentLog {
   private readonly segments: Segments;
   private readonly appender: Appender;
   private readonly commit: GroupCommit;
+  private readonly reserve: DiskReserve;
   private readonly segmentFiles: SegmentFiles;
   private readonly reader: BodyReader;
   private readonly reclaimer: Reclaimer;
   private readonly troubleListeners = new Set<(finding: Finding) => void>();
+  private readonly lowListeners = new Set<(isLow: boolean) => void>();
   private readonly reclaimsWhenTold: boolean;
   private isClosed = false;
 
@@ -59,6 +64,8 @@ export class SegmentLog {
       await log.synced();
       // Their definitions are in the new segment's snapshot, which is durable now.
       for (const name of recovered.emptyFiles) await files.unlink(join(options.directory, name));
+      log.commit.waitForRoom();
+      log.reserve.start();
     } catch (error) {
       await log.close();
       throw error;
@@ -78,11 +85,15 @@ export class SegmentLog {
       this.segmentFiles.prepare(opened.number + 1);
       this.reclaimer.wake();
     });
+    this.reserve = new DiskReserve(files, options.directory, options.reserveBytes ?? 0, (isLow) => {
+      for (const listener of this.lowListeners) listener(isLow);
+    });
     this.commit = new GroupCommit(
       files,
       this.appender.buffer,
       (segment, done) => this.segmentFiles.use(segment, done),
       () => this.appender.markEnd(),
+      this.reserve,
     );
     this.reader = new BodyReader({
       files,
@@ -101,6 +112,8 @@ export class SegmentLog {
       owner: options.owner,
       segmentBytes,
       durable: () => this.commit.durable,
+      isLowOnDisk: () => this.reserve.isLow,
+      fail: (error) => this.commit.fail(error),
       synced: () => this.synced(),
       onTrouble: (finding) => this.noteTrouble(finding),
     });
@@ -134,7 +147,15 @@ export class SegmentLog {
     return this.appender.end - this.commit.durable;
   }
 
-  /** Set for good by the first write or sync that failed: nothing after `durable` may be called durable any more. */
+  /**
+   * The disk was found full, or has no room for the reserve. What is appended waits until it can be written: whoever appends should
+   * append no more than acknowledgements. Ends by itself.
+   */
+  get isLowOnDisk(): boolean {
+    return this.reserve.isLow;
+  }
+
+  /** Set for good by the first sync that failed, or write that failed for another reason than a full disk: nothing after `durable` may be called durable any more. */
   get failed(): Error | undefined {
     return this.commit.failed;
   }
@@ -214,6 +235,12 @@ export class SegmentLog {
     return this.commit.onFailed(listener);
   }
 
+  /** Called when `isLowOnDisk` changes. Returns the function that removes the listener. */
+  onLowOnDisk(listener: (isLow: boolean) => void): () => void {
+    this.lowListeners.add(listener);
+    return () => this.lowListeners.delete(listener);
+  }
+
   /** Told of what goes wrong after the start without stopping the log: messages that cannot be read, files that cannot be removed. */
   onTrouble(listener: (finding: Finding) => void): () => void {
     this.troubleListeners.add(listener);
@@ -247,10 +274,12 @@ export class SegmentLog {
     };
   }
 
-  /** Writes and syncs what is left and closes the files; does not throw for a log that has failed. */
+  /** Writes and syncs what is left and closes the files; does not throw for a log that has failed or finds no room for the rest. */
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
+    this.commit.waitNoMore();
+    await this.reserve.stop();
     await this.reclaimer.stop();
     await this.synced().catch(() => undefined); // `failed` tells
     this.appender.markLastEnd();
