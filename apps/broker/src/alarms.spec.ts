@@ -8,13 +8,16 @@ describe('alarms', () => {
   const bell = { raiseAlarm: (reason: string) => heard.push(reason), clearAlarm: () => heard.push('clear') };
   let memoryBytes: number;
   let diskFreeBytes: number | undefined;
+  let isLogLow: boolean;
   let watch: AlarmWatch;
 
   beforeEach(() => {
     heard.length = 0;
     memoryBytes = GIB;
     diskFreeBytes = GIB;
+    isLogLow = false;
     const resources = {
+      isLogLow: () => isLogLow,
       memoryBytes: () => memoryBytes,
       diskFreeBytes: async () => {
         if (diskFreeBytes === undefined) throw new Error('the folder is gone');
@@ -40,6 +43,14 @@ describe('alarms', () => {
     diskFreeBytes = GIB;
     await watch.look();
     expect(heard).toEqual(['low on memory', 'low on memory & low on disk', 'low on disk', 'clear']);
+  });
+
+  it('rings while the log has not the room it wants, however much is free', async () => {
+    isLogLow = true;
+    await watch.look();
+    isLogLow = false;
+    await watch.look();
+    expect(heard).toEqual(['low on disk', 'clear']);
   });
 
   it('takes a folder that cannot be asked as a full disk', async () => {

@@ -7,6 +7,8 @@ const CHECK_MS = 2_000;
 export interface Resources {
   memoryBytes(): number;
   diskFreeBytes(): Promise<number>;
+  /** The log found the disk full and has not yet all the room it wants. */
+  isLogLow(): boolean;
 }
 
 /** Where alarms begin: RabbitMQ's vm_memory_high_watermark and disk_free_limit. */
@@ -21,8 +23,9 @@ export interface AlarmBell {
   clearAlarm(): void;
 }
 
-export function resourcesOf(dataDirectory: string): Resources {
+export function resourcesOf(dataDirectory: string, isLogLow: () => boolean): Resources {
   return {
+    isLogLow,
     memoryBytes: () => process.memoryUsage.rss(),
     async diskFreeBytes() {
       const { bavail, bsize } = await statfs(dataDirectory);
@@ -43,7 +46,7 @@ export function watermarksOf(
   };
 }
 
-/** Looks at memory and disk every two seconds and rings when one runs low; publishers go on when all is well again. */
+/** Looks at memory and disk every two seconds, and when the log says so, and rings when one runs low; publishers go on when all is well again. */
 export class AlarmWatch {
   private timer: NodeJS.Timeout | undefined;
   private reason = '';
@@ -64,7 +67,7 @@ export class AlarmWatch {
     clearInterval(this.timer);
   }
 
-  /** One look; the timer calls it. */
+  /** One look; the timer calls it, and the log. */
   async look(): Promise<void> {
     const reason = await this.reasonNow();
     if (reason === this.reason) return;
@@ -84,7 +87,7 @@ export class AlarmWatch {
     if (resources.memoryBytes() > watermarks.memoryBytesMax) reasons.push('low on memory');
     // A folder that cannot be asked holds no room to count on.
     const diskFreeBytes = await resources.diskFreeBytes().catch(() => 0);
-    if (diskFreeBytes < watermarks.diskFreeBytesMin) reasons.push('low on disk');
+    if (diskFreeBytes < watermarks.diskFreeBytesMin || resources.isLogLow()) reasons.push('low on disk');
     return reasons.join(' & ');
   }
 }

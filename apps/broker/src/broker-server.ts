@@ -1,7 +1,16 @@
 import { join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { type Behaviour, Broker, behaviourOf, type Engine, GUEST, openEngine, StaticUsers } from '#broker';
+import {
+  type Behaviour,
+  Broker,
+  behaviourOf,
+  type Engine,
+  GUEST,
+  openEngine,
+  RESERVE_BYTES,
+  StaticUsers,
+} from '#broker';
 import { type BrokerSettings, listenError, type TlsConfiguration } from '#config';
 import { type Logger, NestLogger } from '#telemetry';
 import { AlarmWatch, resourcesOf, watermarksOf } from './alarms.js';
@@ -44,6 +53,7 @@ export async function startBrokerServer(options: BrokerServerOptions): Promise<B
     const engine = await openEngine({
       directory: join(dataDirectory, 'broker'),
       log: (text) => options.logger.warn(text),
+      reserveBytes: RESERVE_BYTES,
     });
     undo.push(() => engine.close());
     engine.onFailed(options.onFailed);
@@ -53,8 +63,10 @@ export async function startBrokerServer(options: BrokerServerOptions): Promise<B
     undo.push(() => broker.close());
     if (configuration.tls !== undefined) undo.push(await listenTls(options, configuration.tls, broker));
     const watermarks = watermarksOf(configuration, behaviour.memoryShareMax);
-    const alarms = new AlarmWatch(resourcesOf(dataDirectory), watermarks, broker, (text) => options.logger.warn(text));
+    const resources = resourcesOf(dataDirectory, () => engine.isLowOnDisk);
+    const alarms = new AlarmWatch(resources, watermarks, broker, (text) => options.logger.warn(text));
     alarms.start();
+    engine.onLowOnDisk(() => void alarms.look());
     undo.push(async () => alarms.stop());
     const management = await serveManagement(options, statusOf(engine, broker, users));
     undo.push(() => management.close());

@@ -31,7 +31,7 @@ async function listen(life: ProcessLife): Promise<BrokerServer> {
     settings,
     serviceAccount: service?.account,
     logger,
-    onFailed: (error) => life.end(1, `the broker's log failed: ${error.message}; free the disk and start again`),
+    onFailed: (error) => life.end(1, `the broker's log failed: ${error.message}; look at the disk and start again`),
   });
   if (isAlone) {
     const host = urlHost(settings.host);

@@ -30,6 +30,8 @@ export function statusOf(engine: Engine, broker: Broker, users: Users): BrokerSt
         messages_get_empty_total: counters.gotEmpty,
       };
     },
+    recovery: () => engine.recovery(),
+    isLowOnDisk: () => engine.isLowOnDisk,
     log: () => engine.stats().log,
     failure: () => engine.failed?.message,
     mayEnter: (user, password, remoteAddress) => users.authenticate(user, password, remoteAddress),

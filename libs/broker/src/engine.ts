@@ -1,8 +1,9 @@
 import assert from 'node:assert';
-import { SegmentLog } from '#segment-log';
+import { type FileLayer, recoveryAction, SegmentLog } from '#segment-log';
 import { assembleEngine, type EngineStats } from './engine/assemble.js';
 import type { VirtualHostProperties } from './engine/virtual-hosts.js';
 import { type Clock, systemClock } from './queues/clock.js';
+import { RecoveryFindings, type RecoverySummary } from './recovery-report.js';
 import type { Durability, VirtualHostDirectory } from './virtual-host.js';
 
 export type { EngineStats } from './engine/assemble.js';
@@ -18,7 +19,14 @@ export interface EngineOptions {
   segmentBytes?: number;
   /** Bound of message bodies kept in memory. */
   messageMemoryBytes?: number;
+  /** Disk space held back for acknowledgements on a full disk; default none. `RESERVE_BYTES` suits publishers held at `UNSYNCED_BYTES_MAX`. */
+  reserveBytes?: number;
+  /** Where the log's files are; default this machine's file system. */
+  files?: FileLayer;
 }
+
+/** Room for what publishers may have in flight (16 MiB), and as much again for acknowledgements behind it. */
+export const RESERVE_BYTES = 32 * 1024 * 1024;
 
 /** The queue engine without the wire. Owns the data directory; `close` gives it back. */
 export interface Engine extends VirtualHostDirectory {
@@ -27,10 +35,15 @@ export interface Engine extends VirtualHostDirectory {
   /** Closes the connections to it and deletes all it holds. False when there is none of that name. */
   deleteVirtualHost(name: string): boolean;
   readonly durability: Durability;
-  /** The first write or sync that failed. From then on nothing is confirmed; stop the process and start again. */
+  /** The disk is full, or has no room for the reserve: publishers must wait. Ends by itself. */
+  readonly isLowOnDisk: boolean;
+  onLowOnDisk(listener: (isLow: boolean) => void): void;
+  /** The first sync that failed, or write that failed for another reason than a full disk. From then on nothing is confirmed; stop the process and start again. */
   readonly failed: Error | undefined;
   onFailed(listener: (error: Error) => void): void;
   stats(): EngineStats;
+  /** What the start found wrong with the files, and what was found since. */
+  recovery(): RecoverySummary;
   /** Writes and syncs what is gathered. Close connections first: their deliveries go back to the queues. */
   close(): Promise<void>;
 }
@@ -38,6 +51,7 @@ export interface Engine extends VirtualHostDirectory {
 /** Opens or makes the log in `directory`, puts back exchanges, queues, bindings and messages. Rejects when the directory cannot be used. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { directory, clock = systemClock, log: report = () => undefined, segmentBytes, messageMemoryBytes } = options;
+  const { files, reserveBytes } = options;
   let assembled: Awaited<ReturnType<typeof assembleEngine>> | undefined;
   const filled = () => {
     assert(assembled, 'the log asks about messages only once it was told that the queues are filled');
@@ -46,6 +60,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const log = await SegmentLog.open({
     directory,
     segmentBytes,
+    files,
+    reserveBytes,
     // Filling the queues reads bodies by the positions found: none may move meanwhile.
     reclaim: 'when-told',
     owner: {
@@ -53,7 +69,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       moved: (queue, sequence, position) => filled().moved(queue, sequence, position),
     },
   });
-  log.onTrouble(({ file, offset, says }) => report(`${file} at byte ${offset}: ${says}`));
+  const findings = new RecoveryFindings(log.recovery, recoveryAction);
+  log.onTrouble((finding) => {
+    findings.note(finding);
+    report(`${finding.file} at byte ${finding.offset}: ${finding.says}`);
+  });
   for (const { file, offset, says } of log.recovery.findings) report(`${file} at byte ${offset}: ${says}`);
   assembled = await assembleEngine({ log, clock, report, messageMemoryBytes });
   log.startReclaiming();
@@ -67,8 +87,13 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     get failed() {
       return log.failed;
     },
+    get isLowOnDisk() {
+      return log.isLowOnDisk;
+    },
+    onLowOnDisk: (listener) => log.onLowOnDisk(listener),
     onFailed: (listener) => log.onFailed(listener),
     stats,
+    recovery: () => findings.summary,
     async close() {
       stop();
       await log.close();

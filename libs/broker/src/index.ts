@@ -9,12 +9,14 @@ export {
   type EngineOptions,
   type EngineStats,
   openEngine,
+  RESERVE_BYTES,
   type VirtualHostProperties,
   type VirtualHostStats,
 } from './engine.js';
 export { ChannelError, ConnectionError, REPLY_CODES, type ReplyName } from './errors.js';
 export type { BrokerLog } from './log.js';
 export { Message } from './message.js';
+export type { RecoveryFinding, RecoverySummary } from './recovery-report.js';
 export type { BrokerStats, ChannelStats, ConnectionStats } from './stats.js';
 export type { Certificates, TlsDetails, TlsOptions } from './tls-listener.js';
 export type {

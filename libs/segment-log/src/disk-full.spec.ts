@@ -78,7 +78,10 @@ class OneQueue implements LogOwner {
 
 async function expectSurvives(queue: OneQueue, files: ForgetfulFiles): Promise<void> {
   const wanted = [...queue.live.keys()].sort((one, other) => one - other);
-  const next = await OneQueue.on(files.afterPowerCut(() => 0.99), 0);
+  const next = await OneQueue.on(
+    files.afterPowerCut(() => 0.99),
+    0,
+  );
   expect([...next.live.keys()]).toEqual(wanted);
   expect(await next.allReadable()).toBe(true);
   await next.log.close();
@@ -91,36 +94,39 @@ describe('a disk that is full', () => {
     ['the write of records, a footer or a new segment with its snapshot', 'write', isLogFile],
     ['the making of the next segment', 'create', isLogFile],
   ];
-  it.each(sites)('stops no log, confirms nothing and goes on when there is room again: %s', async (_site, step, isHit) => {
-    const files = new ForgetfulFiles();
-    const queue = await OneQueue.on(files, 0);
-    queue.log.define('a definition', Buffer.alloc(2000, 1));
-    queue.publish(3);
-    await queue.synced();
+  it.each(sites)(
+    'stops no log, confirms nothing and goes on when there is room again: %s',
+    async (_site, step, isHit) => {
+      const files = new ForgetfulFiles();
+      const queue = await OneQueue.on(files, 0);
+      queue.log.define('a definition', Buffer.alloc(2000, 1));
+      queue.publish(3);
+      await queue.synced();
 
-    let isFull = true;
-    let hits = 0;
-    files.failAt = (at, path) => {
-      if (!isFull || at !== step || !isHit(path)) return undefined;
-      hits++;
-      return codeError('ENOSPC', 'no space left on device');
-    };
-    // Enough for three roll-overs.
-    const wanted = queue.publish(50);
-    await until(() => hits > 0);
-    for (let turns = 0; turns < 200; turns++) await turn();
-    expect(queue.log.failed).toBeUndefined();
-    expect(queue.log.durable).toBeLessThan(wanted);
-    expect(queue.log.isLowOnDisk).toBe(true);
-    expect(await queue.allReadable()).toBe(true);
+      let isFull = true;
+      let hits = 0;
+      files.failAt = (at, path) => {
+        if (!isFull || at !== step || !isHit(path)) return undefined;
+        hits++;
+        return codeError('ENOSPC', 'no space left on device');
+      };
+      // Enough for three roll-overs.
+      const wanted = queue.publish(50);
+      await until(() => hits > 0);
+      for (let turns = 0; turns < 200; turns++) await turn();
+      expect(queue.log.failed).toBeUndefined();
+      expect(queue.log.durable).toBeLessThan(wanted);
+      expect(queue.log.isLowOnDisk).toBe(true);
+      expect(await queue.allReadable()).toBe(true);
 
-    isFull = false;
-    await until(() => queue.log.durable >= wanted);
-    await until(() => !queue.log.isLowOnDisk);
-    expect(queue.heardLow).toEqual([true, false]);
-    expect(await queue.allReadable()).toBe(true);
-    await expectSurvives(queue, files);
-  });
+      isFull = false;
+      await until(() => queue.log.durable >= wanted);
+      await until(() => !queue.log.isLowOnDisk);
+      expect(queue.heardLow).toEqual([true, false]);
+      expect(await queue.allReadable()).toBe(true);
+      await expectSurvives(queue, files);
+    },
+  );
 
   it('lets earlier batches become durable, which are in their file', async () => {
     const files = new ForgetfulFiles();

@@ -260,7 +260,8 @@ function mixSectors({ now, synced }: MemoryFile, random: () => number): Buffer {
   const share = random();
   for (let at = 0; at < mixed.length; at += SECTOR_BYTES) {
     // What was cut off and not synced may be there again.
-    const isChanged = at < now.length && !now.subarray(at, at + SECTOR_BYTES).equals(synced.subarray(at, at + SECTOR_BYTES));
+    const isChanged =
+      at < now.length && !now.subarray(at, at + SECTOR_BYTES).equals(synced.subarray(at, at + SECTOR_BYTES));
     const isKept = keepsPrefix ? at < synced.length + share * (now.length - synced.length) : random() < share;
     if (isChanged && (kept === 0 || isKept)) now.copy(mixed, at, at, Math.min(at + SECTOR_BYTES, mixed.length));
   }

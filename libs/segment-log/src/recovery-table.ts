@@ -113,6 +113,15 @@ export type RecoveryLetter =
   | 'R'
   | 'S';
 
+/** What was done about a finding. `give-up`: its owner settles the message. `keep`: the file stays as it is. */
+export type RecoveryAction = SegmentAction | RegionAction | 'give-up' | 'keep';
+
+export function recoveryAction(letter: RecoveryLetter): RecoveryAction {
+  if (letter === 'R') return 'give-up';
+  if (letter === 'S') return 'keep';
+  return [...SEGMENT_TABLE, ...REGION_TABLE].find((row) => row.letter === letter)!.action;
+}
+
 export function segmentRow(found: SegmentCase): SegmentRow {
   return findRow(SEGMENT_TABLE, found, ['place', 'header', 'footer', 'identity']);
 }

@@ -4,10 +4,32 @@ export interface BrokerStatus {
   totals(): { connections: number; channels: number; consumers: number; exchanges: number; bindings: number };
   /** Counters that only grow, by RabbitMQ's name without prefix, e.g. `messages_received_total`. */
   counters(): Record<string, number>;
+  recovery(): RecoveryStatus;
+  isLowOnDisk(): boolean;
   log(): { segments: number; totalBytes: number; liveBytes: number; syncs: number };
   /** Why nothing is confirmed any more; `undefined` while all is well. */
   failure(): string | undefined;
   mayEnter(user: string, password: string, remoteAddress: string): boolean | Promise<boolean>;
+}
+
+/** What was found wrong with the log's files, and what was done about it. */
+export interface RecoveryStatus {
+  durationMs: number;
+  segments: number;
+  messages: number;
+  bytesLost: number;
+  bytesCut: number;
+  findingsTotal: number;
+  counts: { letter: string; action: string; count: number }[];
+  findings: readonly {
+    letter: string;
+    file: string;
+    offset: number;
+    bytes: number;
+    says: string;
+    action: string;
+    found: 'start' | 'running';
+  }[];
 }
 
 export interface QueueStatus {

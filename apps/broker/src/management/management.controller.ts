@@ -25,6 +25,21 @@ export class ManagementController {
     };
   }
 
+  /** Our own: what the start found damaged in the log's files, and what was found since. docs/durability.md has the letters. */
+  @Get('recovery')
+  recovery() {
+    const { durationMs, bytesLost, bytesCut, findingsTotal, segments, messages, findings } = this.status.recovery();
+    return {
+      duration_ms: durationMs,
+      segments,
+      messages,
+      bytes_lost: bytesLost,
+      bytes_cut: bytesCut,
+      findings_total: findingsTotal,
+      findings,
+    };
+  }
+
   @Get('queues')
   queues() {
     return this.status.queues().map(toPage);

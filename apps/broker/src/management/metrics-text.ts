@@ -5,6 +5,7 @@ export function metricsText(status: BrokerStatus): string {
   const queues = status.queues();
   const totals = status.totals();
   const log = status.log();
+  const recovery = status.recovery();
   const gauges: Record<string, number> = {
     rabbitmq_connections: totals.connections,
     rabbitmq_channels: totals.channels,
@@ -14,6 +15,10 @@ export function metricsText(status: BrokerStatus): string {
     tocsin_log_segments: log.segments,
     tocsin_log_bytes: log.totalBytes,
     tocsin_log_live_bytes: log.liveBytes,
+    tocsin_log_low_on_disk: status.isLowOnDisk() ? 1 : 0,
+    tocsin_recovery_seconds: recovery.durationMs / 1000,
+    tocsin_recovery_bytes_lost: recovery.bytesLost,
+    tocsin_recovery_bytes_cut: recovery.bytesCut,
   };
   const counters: Record<string, number> = { tocsin_log_syncs_total: log.syncs };
   for (const [name, value] of Object.entries(status.counters())) counters[`rabbitmq_global_${name}`] = value;
@@ -21,6 +26,10 @@ export function metricsText(status: BrokerStatus): string {
   return [
     ...Object.entries(gauges).flatMap(([name, value]) => [`# TYPE ${name} gauge`, `${name} ${value}`]),
     ...Object.entries(counters).flatMap(([name, value]) => [`# TYPE ${name} counter`, `${name} ${value}`]),
+    '# TYPE tocsin_recovery_findings_total counter',
+    ...recovery.counts.map(
+      ({ letter, action, count }) => `tocsin_recovery_findings_total{letter="${letter}",action="${action}"} ${count}`,
+    ),
     ...perQueue('rabbitmq_queue_messages_ready', queues, ({ ready }) => ready),
     ...perQueue('rabbitmq_queue_messages_unacked', queues, ({ unacked }) => unacked),
     ...perQueue('rabbitmq_queue_consumers', queues, ({ consumers }) => consumers),

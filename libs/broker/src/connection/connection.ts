@@ -111,6 +111,8 @@ const STATE_NAMES: Record<State['at'], string> = {
 
 /** Unsynced bytes of the log at which publishers stop being read; they go on below half. */
 export const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
+/** Here nobody is read any more, whatever it sends: acknowledgements and declarations too wait for a disk that is full. */
+export const UNSYNCED_BYTES_HARD_MAX = 2 * UNSYNCED_BYTES_MAX;
 /** How long a client may take to answer connection.close, if its heartbeat is not shorter. */
 const CLOSE_OK_MS_MAX = 30_000;
 /** After the last word: time for the bytes to arrive before the socket is destroyed. */
@@ -224,6 +226,7 @@ export class Connection implements DurabilityWaiter {
   #endOfRead(): void {
     if (this.#state.at !== 'open') return;
     this.#state.session.endOfRead();
+    if (this.#context.watch.durability.unsyncedBytes > UNSYNCED_BYTES_HARD_MAX) this.#holdForFlow();
     if (this.#output.backlogBytes > BACKLOG_BYTES_MAX) this.#intake.hold('unread');
   }
 
@@ -434,11 +437,15 @@ export class Connection implements DurabilityWaiter {
   #onPublished(): void {
     const { alarm, watch } = this.#context;
     if (alarm !== undefined) this.#block();
-    if (watch.durability.unsyncedBytes > UNSYNCED_BYTES_MAX && !this.#intake.isHeldFor('flow')) {
-      this.#intake.hold('flow');
-      watch.durability.requestSync();
-      watch.add(this);
-    }
+    if (watch.durability.unsyncedBytes > UNSYNCED_BYTES_MAX) this.#holdForFlow();
+  }
+
+  #holdForFlow(): void {
+    if (this.#intake.isHeldFor('flow')) return;
+    const { watch } = this.#context;
+    this.#intake.hold('flow');
+    watch.durability.requestSync();
+    watch.add(this);
   }
 
   /** Returns whether the publisher still has to wait for the log. */
