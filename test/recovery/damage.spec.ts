@@ -180,11 +180,21 @@ interface Seen {
   rescued: Set<string>;
   changed: string[];
   said: string;
+  /** `file at byte offset` of each finding in the recovery report, and the sum of the counters of findings. */
+  reported: Set<string>;
+  counted: number;
 }
 
 async function drainAfterStart(folder: string): Promise<Seen> {
   const broker: Service = await startService({ app: 'broker', folder });
-  const seen: Seen = { delivered: new Set(), rescued: new Set(), changed: [], said: '' };
+  const seen: Seen = {
+    delivered: new Set(),
+    rescued: new Set(),
+    changed: [],
+    said: '',
+    reported: new Set(),
+    counted: 0,
+  };
   const model = await connect(broker.amqp);
   const channel = await model.createConfirmChannel();
   // What any client does at its start.
@@ -218,16 +228,33 @@ async function drainAfterStart(folder: string): Promise<Seen> {
   }
   await channel.close();
   await model.close();
+  await readReport(broker, seen);
   const exit = await broker.stop();
   seen.said = broker.output();
   if (exit !== 0) throw new Error(`the broker ended with ${exit}:\n${seen.said}`);
   return seen;
 }
 
-async function rescueQueues(broker: Service): Promise<string[]> {
+interface Report {
+  findings: { file: string; offset: number; action: string }[];
+}
+
+async function readReport(broker: Service, seen: Seen): Promise<void> {
+  const { findings } = await askManagement<Report>(broker, 'recovery');
+  for (const { file, offset } of findings) seen.reported.add(`${file} at byte ${offset}`);
+  const metrics = await (await fetch(`${broker.management}/metrics`)).text();
+  for (const [, count] of metrics.matchAll(/^tocsin_recovery_findings_total\{.*\} (\d+)$/gm))
+    seen.counted += Number(count);
+}
+
+async function askManagement<Answer>(broker: Service, page: string): Promise<Answer> {
   const guest = `Basic ${Buffer.from('guest:guest').toString('base64')}`;
-  const response = await fetch(`${broker.management}/api/queues`, { headers: { authorization: guest } });
-  const queues = (await response.json()) as { name: string }[];
+  const response = await fetch(`${broker.management}/api/${page}`, { headers: { authorization: guest } });
+  return (await response.json()) as Answer;
+}
+
+async function rescueQueues(broker: Service): Promise<string[]> {
+  const queues = await askManagement<{ name: string }[]>(broker, 'queues');
   return queues.map(({ name }) => name).filter((name) => name.startsWith('damaged.'));
 }
 
@@ -251,6 +278,11 @@ function judge(stock: Stock, damage: Damage, seen: Seen, figures: Figures): stri
   if (seen.changed.length > 0) problems.push(`delivered with a changed body: ${seen.changed.join(' ')}`);
   const isSaid = seen.said.includes(damage.file) || seen.said.includes('damaged');
   if (lost.length + returned.length > 0 && !isSaid && !damage.isEnd) problems.push('the log says nothing of the loss');
+  const said = [...seen.said.matchAll(/(\d{10}\.log at byte \d+): /g)].map(([, place]) => place!);
+  const unreported = said.filter((place) => !seen.reported.has(place));
+  if (unreported.length > 0) problems.push(`logged, but not in the recovery report: ${unreported.join(', ')}`);
+  if (said.length !== seen.counted)
+    problems.push(`${said.length} findings logged, ${seen.counted} counted in /metrics`);
   figures.lost += lost.length;
   figures.rescued += seen.rescued.size;
   figures.returned += returned.length;
