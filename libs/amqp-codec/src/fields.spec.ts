@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { aField, aTable } from './arbitraries.harness.js';
 import { ByteReader } from './bytes.js';
 import {
   checkTable,
@@ -124,34 +125,3 @@ function outcomeOf(action: () => unknown): string {
     return (error as { kind?: string }).kind ?? String(error);
   }
 }
-
-function aField(depth: number): fc.Arbitrary<Field> {
-  const leaves: fc.Arbitrary<Field>[] = [
-    fc.record({ tag: fc.constant('t' as const), value: fc.boolean() }),
-    fc.record({ tag: fc.constant('b' as const), value: fc.integer({ min: -128, max: 127 }) }),
-    fc.record({ tag: fc.constant('u' as const), value: fc.integer({ min: 0, max: 65535 }) }),
-    fc.record({ tag: fc.constant('I' as const), value: fc.integer() }),
-    fc.record({ tag: fc.constantFrom('l' as const, 'L' as const), value: fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n) }),
-    fc.record({ tag: fc.constant('T' as const), value: fc.bigInt(0n, 2n ** 64n - 1n) }),
-    fc.record({ tag: fc.constant('f' as const), value: fc.float({ noNaN: true }) }),
-    fc.record({ tag: fc.constant('d' as const), value: fc.double({ noNaN: true }) }),
-    fc.record({
-      tag: fc.constant('D' as const),
-      scale: fc.integer({ min: 0, max: 255 }),
-      value: fc.integer(),
-    }),
-    fc.record({ tag: fc.constant('S' as const), value: fc.string({ unit: 'grapheme' }) }),
-    fc.record({ tag: fc.constant('x' as const), value: fc.uint8Array().map((array) => Buffer.from(array)) }),
-    fc.constant({ tag: 'V' as const }),
-  ];
-  if (depth === 0) return fc.oneof(...leaves);
-  const array = fc.record({ tag: fc.constant('A' as const), value: fc.array(aField(depth - 1), { maxLength: 4 }) });
-  const table = fc.record({ tag: fc.constant('F' as const), value: entries(depth - 1) });
-  return fc.oneof(...leaves, array, table);
-}
-
-function entries(depth: number): fc.Arbitrary<[string, Field][]> {
-  return fc.array(fc.tuple(fc.string({ maxLength: 40 }), aField(depth)), { maxLength: 5 });
-}
-
-const aTable = entries(2);

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { someArguments } from './arbitraries.harness.js';
 import { FRAME_HEAD_BYTES } from './frames.js';
 import { decodeMethod, encodeMethod } from './method-codec.js';
-import { METHODS, type MethodArguments, type MethodName, shapeOf, type WireType } from './methods.js';
+import { METHODS, type MethodName } from './methods.js';
 
 const NAMES = Object.keys(METHODS) as MethodName[];
 
@@ -42,7 +43,7 @@ describe('method frames', () => {
 
   it.each(NAMES)('gives %s back unchanged', (name) => {
     fc.assert(
-      fc.property(argumentsOf(name), fc.integer({ min: 0, max: 65535 }), (args, channel) => {
+      fc.property(someArguments(name), fc.integer({ min: 0, max: 65535 }), (args, channel) => {
         const frame = encodeMethod(channel, name, args);
         expect(frame.readUInt16BE(1)).toBe(channel);
         expect(decodeMethod(frame, FRAME_HEAD_BYTES, frame.length - 1)).toEqual({ name, args });
@@ -55,21 +56,3 @@ describe('method frames', () => {
     expect(new Set(NAMES.map((name) => METHODS[name].id.join('.'))).size).toBe(NAMES.length);
   });
 });
-
-const VALUES: { [Type in WireType]: fc.Arbitrary<unknown> } = {
-  octet: fc.integer({ min: 0, max: 255 }),
-  short: fc.integer({ min: 0, max: 65535 }),
-  long: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-  longlong: fc.maxSafeNat(),
-  shortstr: fc.string({ maxLength: 80 }),
-  longstr: fc.uint8Array().map((array) => Buffer.from(array)),
-  bit: fc.boolean(),
-  table: fc.array(fc.tuple(fc.string({ maxLength: 10 }), fc.constant({ tag: 'S', value: 'x' }))),
-};
-
-function argumentsOf<Name extends MethodName>(name: Name): fc.Arbitrary<MethodArguments<Name>> {
-  const named = shapeOf(name).fields.filter(([field]) => field !== '');
-  return fc.record(Object.fromEntries(named.map(([field, type]) => [field, VALUES[type]]))) as unknown as fc.Arbitrary<
-    MethodArguments<Name>
-  >;
-}

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { aProperties } from './arbitraries.harness.js';
 import {
   checkProperties,
   decodeProperties,
   encodeProperties,
   hasProperty,
-  type Properties,
   type PropertyName,
   peekDeliveryMode,
   peekProperty,
@@ -37,8 +37,7 @@ describe('properties', () => {
 
   it('come back unchanged, whole or one by one', () => {
     fc.assert(
-      fc.property(someProperties, (given) => {
-        const properties = withoutUndefined(given);
+      fc.property(aProperties, (properties) => {
         const bytes = encodeProperties(properties);
         expect(decodeProperties(bytes)).toEqual(properties);
         expect(() => checkProperties(bytes)).not.toThrow();
@@ -61,28 +60,3 @@ describe('properties', () => {
     expect(() => checkProperties(Buffer.of(0, 1, 0, 0))).toThrow('unknown property flags');
   });
 });
-
-const text = fc.string({ maxLength: 30 });
-const someProperties: fc.Arbitrary<Properties> = fc.record(
-  {
-    contentType: text,
-    contentEncoding: text,
-    headers: fc.array(fc.tuple(text, fc.constant({ tag: 'I' as const, value: 5 })), { maxLength: 3 }),
-    deliveryMode: fc.integer({ min: 0, max: 255 }),
-    priority: fc.integer({ min: 0, max: 255 }),
-    correlationId: text,
-    replyTo: text,
-    expiration: text,
-    messageId: text,
-    timestamp: fc.bigInt(0n, 2n ** 64n - 1n),
-    type: text,
-    userId: text,
-    appId: text,
-    clusterId: text,
-  },
-  { requiredKeys: [] },
-);
-
-function withoutUndefined(properties: Properties): Properties {
-  return Object.fromEntries(Object.entries(properties).filter(([, value]) => value !== undefined));
-}

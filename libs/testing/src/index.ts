@@ -3,6 +3,7 @@ export * from './certificates.js';
 export * from './child-process.js';
 export * from './debian.js';
 export * from './free-port.js';
+export * from './fuzz.js';
 export * from './notification-builders.js';
 export * from './postgresql.js';
 export * from './rabbitmq.js';
