@@ -10,6 +10,7 @@ import {
   FRAME_HEARTBEAT,
   FRAME_METHOD,
   FrameParser,
+  type Method,
   type MethodArguments,
   type MethodName,
   PROTOCOL_HEADER,
@@ -66,6 +67,9 @@ export interface Content {
   properties: Buffer;
   body: Buffer;
 }
+
+/** A method that came in, with its content. */
+export type Heard = Method & { channel: number; content: Content };
 
 /** A client that says and hears single methods. */
 export class PeerDialogue {
@@ -156,6 +160,33 @@ export class PeerDialogue {
       ? await this.#content()
       : { properties: Buffer.alloc(0), body: Buffer.alloc(0) };
     return { ...(method.args as MethodArguments<Name>), content, channel: frame.channel };
+  }
+
+  /** The next method if it has come in with all its content; does not wait. */
+  hears(): Heard | undefined {
+    const [frame, header] = this.#frames;
+    if (frame === undefined) return undefined;
+    const method = decodeMethod(frame.payload);
+    const { channel } = frame;
+    if (!shapeOf(method.name).hasContent) {
+      this.#frames.shift();
+      return { ...method, channel, content: { properties: Buffer.alloc(0), body: Buffer.alloc(0) } };
+    }
+    if (header === undefined) return undefined;
+    const size = Number(header.payload.readBigUInt64BE(4));
+    let frames = 2;
+    for (let got = 0; got < size; frames++) {
+      const next = this.#frames[frames];
+      if (next === undefined) return undefined;
+      got += next.payload.length;
+    }
+    const content = this.#frames.splice(0, frames).slice(1);
+    if (
+      content.some((each, index) => each.channel !== channel || each.type !== (index === 0 ? FRAME_HEADER : FRAME_BODY))
+    )
+      throw new Error('the frames of a content are interrupted');
+    const body = Buffer.concat(content.slice(1).map(({ payload }) => payload));
+    return { ...method, channel, content: { properties: header.payload.subarray(12), body } };
   }
 
   /** A few turns of the event loop, in which all that can happen happens. */
