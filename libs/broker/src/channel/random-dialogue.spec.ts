@@ -21,7 +21,7 @@ describe('a broker that two clients talk to in any order', () => {
   it(
     'numbers deliveries, keeps prefetch and order, confirms each publish once, loses nothing, doubles nothing',
     async () => {
-      const fixture = new WireFixture({ virtualHosts: [engine.host], durability: engine.engine.durability });
+      const fixture = new WireFixture({ virtualHosts: engine.engine, durability: engine.engine.durability });
       await fc.assert(
         fc.asyncProperty(someCommands, async (commands) => {
           const model = new DialogueModel(`run ${++runs}`);
