@@ -4,6 +4,7 @@ import {
   decodeMethod,
   encodeMethod,
   encodeProperties,
+  FRAME_BODY,
   FRAME_METHOD,
   FrameParser,
   KEY_ACK,
@@ -21,32 +22,50 @@ import {
 /** Both brokers get the same. */
 const FRAME_MAX = 131_072;
 const CHANNEL = 1;
-const PUBLISHES_AT_ONCE_MAX = 64;
+/** One buffer for all reads of a connection: nothing received is kept. */
+const READ_BYTES = 256 * 1024;
+/** About this much goes out in one write, if the window has room. */
+const WRITE_BYTES = 64 * 1024;
 
 /**
  * An AMQP client that costs next to nothing, so that a benchmark measures the broker: one channel, frames prepared once and
  * written many at a time, arrivals counted in place.
  */
 export class LightClient {
+  published = 0;
   /** Publishes confirmed so far (every publish confirmed by an ack, single or multiple). */
   confirmed = 0;
   delivered = 0;
+  /** Called after each confirm and each delivery. */
   onProgress: () => void = () => {};
-  private published = 0;
+  /** Called with the first and last publish number of each confirm. */
+  onConfirmed: ((from: number, to: number) => void) | undefined;
+  /** Called with the place of each body frame; the bytes are overwritten afterwards. */
+  onBody: ((bytes: Buffer, start: number) => void) | undefined;
+  private confirmedUpTo = 0;
+  /** Confirmed before their neighbours: brokers may confirm in any order. Bounded by the window. */
+  private readonly confirmedEarly = new Set<number>();
   private acknowledged = 0;
   private ackEvery = Number.POSITIVE_INFINITY;
   private waiting: { name: MethodName; resolve: () => void } | undefined;
+  private readonly socket: Socket;
 
-  private constructor(private readonly socket: Socket) {
+  private constructor(port: number) {
     const parser = new FrameParser(0, (type, _channel, bytes, start, end) => {
       if (type === FRAME_METHOD) this.take(bytes, start, end);
+      else if (type === FRAME_BODY && this.onBody !== undefined) this.onBody(bytes, start);
     });
-    socket.on('data', (chunk) => parser.push(chunk));
+    const callback = (count: number, buffer: Uint8Array) => {
+      parser.push((buffer as Buffer).subarray(0, count));
+      return true;
+    };
+    const onread = { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback };
+    this.socket = createConnection({ port, host: '127.0.0.1', noDelay: true, onread });
   }
 
   static async connect(port: number): Promise<LightClient> {
-    const socket = createConnection({ port, host: '127.0.0.1', noDelay: true });
-    const client = new LightClient(socket);
+    const client = new LightClient(port);
+    const { socket } = client;
     await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     socket.on('error', () => socket.destroy());
     socket.write(PROTOCOL_HEADER);
@@ -74,43 +93,44 @@ export class LightClient {
     );
   }
 
+  async declareFanout(exchange: string, queues: readonly string[]): Promise<void> {
+    const flags = { passive: false, durable: true, autoDelete: false, internal: false, nowait: false };
+    await this.call('exchange.declare', { exchange, type: 'fanout', ...flags, arguments: [] }, 'exchange.declare-ok');
+    for (const queue of queues) {
+      const binding = { queue, exchange, routingKey: '', nowait: false, arguments: [] };
+      await this.call('queue.bind', binding, 'queue.bind-ok');
+    }
+  }
+
   async selectConfirms(): Promise<void> {
     await this.calls(CHANNEL, 'confirm.select', { nowait: false }, 'confirm.select-ok');
   }
 
   /** Publishes `count` persistent messages to `queue`, at most `window` of them unconfirmed. */
   publish(queue: string, count: number, bodyBytes: number, window: number): Promise<void> {
-    const atOnce = Math.min(PUBLISHES_AT_ONCE_MAX, window);
-    return this.publishPrepared(
-      preparePublishes([{ exchange: '', routingKey: queue }], bodyBytes, atOnce),
-      count,
-      window,
-    );
+    const target = { exchange: '', routingKey: queue };
+    return this.publishPrepared(preparePublishes([target], bodyBytes, atOnce(bodyBytes, window)), count, window);
   }
 
   /** The same with prepared messages, over and over. */
   publishPrepared(prepared: PreparedPublishes, count: number, window: number): Promise<void> {
-    const atOnce = Math.min(PUBLISHES_AT_ONCE_MAX, window, prepared.count);
     const target = this.published + count;
-    let at = 0;
+    const producer = new Producer(this, prepared, window, () => this.published - this.confirmed, target);
     return new Promise((resolve) => {
-      const send = () => {
-        while (this.published < target) {
-          const wanted = Math.min(atOnce, target - this.published, prepared.count - at);
-          // A few at a time: one write for each confirm would measure system calls.
-          if (window - (this.published - this.confirmed) < wanted) break;
-          this.socket.write(prepared.bytes.subarray(at * prepared.messageBytes, (at + wanted) * prepared.messageBytes));
-          this.published += wanted;
-          at = (at + wanted) % prepared.count;
-        }
-        this.onProgress();
+      this.onConfirm = () => {
+        producer.pump();
         if (this.confirmed < target) return;
-        this.onConfirmed = () => {};
+        this.onConfirm = () => {};
         resolve();
       };
-      this.onConfirmed = send;
-      send();
+      producer.pump();
     });
+  }
+
+  /** Bytes of `count` whole publishes. */
+  writePublishes(bytes: Buffer, count: number): void {
+    this.published += count;
+    this.socket.write(bytes);
   }
 
   async consume(queue: string, prefetch: number, ackEvery: number): Promise<void> {
@@ -152,7 +172,7 @@ export class LightClient {
     this.socket.destroy();
   }
 
-  private onConfirmed: () => void = () => {};
+  private onConfirm: () => void = () => {};
 
   private take(bytes: Buffer, start: number, end: number): void {
     switch (peekMethodKey(bytes, start, end)) {
@@ -163,19 +183,36 @@ export class LightClient {
         return;
       case KEY_ACK: {
         const tag = bytes.readUInt32BE(start + 4) * 2 ** 32 + bytes.readUInt32BE(start + 8);
-        // One queue, one channel: both brokers confirm in order, so the highest tag counts them all.
-        this.confirmed = Math.max(this.confirmed, tag);
-        this.onConfirmed();
+        this.noteConfirm(tag, bytes[start + 12] === 1);
+        this.onConfirm();
+        this.onProgress();
         return;
       }
       default: {
-        const { name } = decodeMethod(bytes.subarray(start, end));
+        const { name } = decodeMethod(bytes, start, end);
         if (name === this.waiting?.name) this.waiting.resolve();
         else if (name === 'channel.close' || name === 'connection.close') {
-          throw new Error(`the broker closed: ${JSON.stringify(decodeMethod(bytes.subarray(start, end)))}`);
+          throw new Error(`the broker closed: ${JSON.stringify(decodeMethod(bytes, start, end))}`);
         }
       }
     }
+  }
+
+  private noteConfirm(tag: number, multiple: boolean): void {
+    const isNext = multiple || tag === this.confirmedUpTo + 1;
+    this.onConfirmed?.(isNext ? this.confirmedUpTo + 1 : tag, tag);
+    if (isNext) {
+      this.confirmedUpTo = tag;
+      if (this.confirmedEarly.size > 0) this.mergeEarly();
+    } else {
+      this.confirmedEarly.add(tag);
+    }
+    this.confirmed = this.confirmedUpTo + this.confirmedEarly.size;
+  }
+
+  private mergeEarly(): void {
+    for (const tag of this.confirmedEarly) if (tag <= this.confirmedUpTo) this.confirmedEarly.delete(tag);
+    while (this.confirmedEarly.delete(this.confirmedUpTo + 1)) this.confirmedUpTo++;
   }
 
   private acknowledge(): void {
@@ -207,10 +244,80 @@ export class LightClient {
   }
 }
 
+/** Publishes on a client whenever the window has room; whoever hears of progress calls `pump`. */
+export class Producer {
+  private readonly atOnce: number;
+  /** The prepared publish that is due. */
+  private at = 0;
+
+  /** `outstanding` tells how many of what was published count against the window; nothing is sent beyond `target`. */
+  constructor(
+    private readonly client: LightClient,
+    private readonly prepared: PreparedPublishes,
+    private readonly window: number,
+    private readonly outstanding: () => number,
+    private target = Number.POSITIVE_INFINITY,
+  ) {
+    const { count, bodyBytes } = prepared;
+    this.atOnce = Math.min(count, atOnce(bodyBytes, window));
+  }
+
+  pump(): void {
+    const { client, prepared } = this;
+    const { bytes, count, messageBytes } = prepared;
+    while (client.published < this.target) {
+      const wanted = Math.min(this.atOnce, this.target - client.published, count - this.at);
+      if (this.window - this.outstanding() < wanted) return;
+      client.writePublishes(bytes.subarray(this.at * messageBytes, (this.at + wanted) * messageBytes), wanted);
+      this.at = (this.at + wanted) % count;
+    }
+  }
+
+  stop(): void {
+    this.target = 0;
+  }
+}
+
+/** Publishes one at a time, each with the time of its sending in the first 8 bytes of the body. */
+export class StampingProducer {
+  private at = 0;
+
+  /** A socket may still hold what was written last: prepare some hundred, so that each has some time before it is stamped again. */
+  constructor(
+    private readonly client: LightClient,
+    private readonly prepared: PreparedPublishes,
+  ) {}
+
+  /** Returns the time it sent at. */
+  send(): number {
+    const { bytes, count, messageBytes, bodyBytes } = this.prepared;
+    const start = this.at * messageBytes;
+    const end = start + messageBytes;
+    this.at = (this.at + 1) % count;
+    const sentAt = performance.now();
+    bytes.writeDoubleBE(sentAt, end - 1 - bodyBytes);
+    this.client.writePublishes(bytes.subarray(start, end), 1);
+    return sentAt;
+  }
+}
+
+/**
+ * So many at a time, or one write for each confirm would measure system calls; two such batches fit into the window, so that they
+ * overlap.
+ */
+export function atOnce(bodyBytes: number, window: number): number {
+  return Math.max(1, Math.min(Math.floor(window / 2), Math.floor(WRITE_BYTES / (bodyBytes + ENVELOPE_BYTES))));
+}
+
+/** About what frames, method and header add to a body. */
+const ENVELOPE_BYTES = 64;
+
 export interface PublishTarget {
   exchange: string;
   routingKey: string;
   headers?: Table;
+  /** Persistent unless told. */
+  isTransient?: boolean;
 }
 
 /** Publishes as bytes, all of one length, so that any stretch of them can be written in one go. */
@@ -218,9 +325,11 @@ export interface PreparedPublishes {
   bytes: Buffer;
   count: number;
   messageBytes: number;
+  /** The body is the last thing in a message before the frame's end octet. */
+  bodyBytes: number;
 }
 
-/** `count` persistent publishes, to the targets in turn; names, keys and headers of all targets must be equally long. */
+/** `count` publishes, to the targets in turn; names, keys and headers of all targets must be equally long. */
 export function preparePublishes(
   targets: readonly PublishTarget[],
   bodyBytes: number,
@@ -234,12 +343,15 @@ export function preparePublishes(
     'prepared publishes differ in length',
   );
   const bytes = Buffer.concat(Array.from({ length: count }, (_, index) => messages[index % messages.length]!));
-  return { bytes, count, messageBytes };
+  return { bytes, count, messageBytes, bodyBytes };
 }
 
-function preparePublish({ exchange, routingKey, headers }: PublishTarget, body: Buffer): Buffer {
+function preparePublish({ exchange, routingKey, headers, isTransient }: PublishTarget, body: Buffer): Buffer {
   const method = encodeMethod(CHANNEL, 'basic.publish', { exchange, routingKey, mandatory: false, immediate: false });
-  const properties = encodeProperties({ deliveryMode: 2, ...(headers === undefined ? {} : { headers }) });
+  const properties = encodeProperties({
+    deliveryMode: isTransient === true ? 1 : 2,
+    ...(headers === undefined ? {} : { headers }),
+  });
   const content = Buffer.alloc(body.length + properties.length + 128);
   const contentBytes = writeContent(content, 0, CHANNEL, properties, body, FRAME_MAX);
   return Buffer.concat([method, content.subarray(0, contentBytes)]);
