@@ -21,11 +21,25 @@ export interface NormaliseOptions {
  * `startsAt` it starts now (or at `endsAt`, if that is earlier); without `endsAt` it ends `resolveTimeoutMs` from now unless refreshed.
  */
 export function normaliseAlert(posted: unknown, options: NormaliseOptions): NormalisedAlert {
-  if (!isRecord(posted)) return { ok: false, problems: [{ field: '', message: 'must be an object with labels' }] };
-
   const problems: AlertProblem[] = [];
-  const labels = withoutEmpty(readTexts(posted, 'labels', problems));
-  const annotations = readTexts(posted, 'annotations', problems);
+  const read = readAlert(posted, problems);
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, alert: complete(read as Read, options) };
+}
+
+/** What `normaliseAlert` would refuse; none for an alert that can be taken. For whoever passes it on as it came. */
+export function alertProblems(posted: unknown): AlertProblem[] {
+  const problems: AlertProblem[] = [];
+  readAlert(posted, problems);
+  return problems;
+}
+
+function readAlert(posted: unknown, problems: AlertProblem[]): Read | undefined {
+  if (!isRecord(posted)) {
+    problems.push({ field: '', message: 'must be an object with labels' });
+    return undefined;
+  }
+  const labels = readTexts(posted, 'labels', 'dropped', problems);
+  const annotations = readTexts(posted, 'annotations', 'kept', problems);
   const startsAt = readInstant(posted, 'startsAt', problems);
   const endsAt = readInstant(posted, 'endsAt', problems);
   const generatorURL = readText(posted, 'generatorURL', problems);
@@ -36,9 +50,7 @@ export function normaliseAlert(posted: unknown, options: NormaliseOptions): Norm
   if (startsAt !== undefined && endsAt !== undefined && endsAt < startsAt) {
     problems.push({ field: 'endsAt', message: 'must not be before startsAt' });
   }
-  if (problems.length > 0) return { ok: false, problems };
-
-  return { ok: true, alert: complete({ labels, annotations, generatorURL, startsAt, endsAt }, options) };
+  return { labels, annotations, generatorURL, startsAt, endsAt };
 }
 
 interface Read {
@@ -66,27 +78,39 @@ function complete(
   };
 }
 
-function readTexts(posted: Record<string, unknown>, field: string, problems: AlertProblem[]): Record<string, string> {
+/** The texts as they came when nothing in them has to change, which is nearly always: hot path, no copy. */
+function readTexts(
+  posted: Record<string, unknown>,
+  field: string,
+  empty: 'kept' | 'dropped',
+  problems: AlertProblem[],
+): Record<string, string> {
   const value = posted[field];
   if (value === undefined || value === null) return {};
   if (!isRecord(value)) {
     problems.push({ field, message: 'must be an object of texts' });
     return {};
   }
-  const texts: Record<string, string> = {};
-  for (const [name, text] of Object.entries(value)) {
+  let isAsItCame = true;
+  for (const name of Object.keys(value)) {
+    const text = value[name];
     if (typeof text !== 'string') problems.push({ field: `${field}.${name}`, message: 'must be a text' });
     else if (name === '') problems.push({ field, message: 'must not have an empty name' });
-    // Not `texts[name] = ...`: a label may be called __proto__.
-    else
-      Object.defineProperty(texts, storable(name), {
-        value: storable(text),
-        enumerable: true,
-        configurable: true,
-        writable: true,
-      });
+    else if ((text === '' && empty === 'dropped') || MAYBE_UNSTORABLE.test(text) || MAYBE_UNSTORABLE.test(name)) {
+      isAsItCame = false;
+    }
   }
-  return texts;
+  const texts = value as Record<string, string>;
+  return isAsItCame || problems.length > 0 ? texts : copied(texts, empty);
+}
+
+function copied(texts: Record<string, string>, empty: 'kept' | 'dropped'): Record<string, string> {
+  // Not one assignment each: a label may be called __proto__.
+  return Object.fromEntries(
+    Object.entries(texts)
+      .filter(([, text]) => text !== '' || empty === 'kept')
+      .map(([name, text]) => [storable(name), storable(text)]),
+  );
 }
 
 function readText(posted: Record<string, unknown>, field: string, problems: AlertProblem[]): string {
@@ -96,21 +120,26 @@ function readText(posted: Record<string, unknown>, field: string, problems: Aler
   return '';
 }
 
-const RFC_3339 = /^(\d{4})-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)$/;
+const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)$/;
+const CAPITAL_FORM = /^[^t ]+[^z]$/;
 /** Go's zero time, which Prometheus and Alertmanager write for "not set". */
-const ZERO_YEAR = '0001';
+const ZERO_YEAR = '0001-';
 
 function readInstant(posted: Record<string, unknown>, field: string, problems: AlertProblem[]): number | undefined {
   const value = posted[field];
   if (value === undefined || value === null || value === '') return undefined;
 
-  const form = typeof value === 'string' ? RFC_3339.exec(value) : null;
-  const instant = form ? Date.parse((value as string).toUpperCase().replace(' ', 'T')) : Number.NaN;
+  const instant = typeof value === 'string' && RFC_3339.test(value) ? parseInstant(value) : Number.NaN;
   if (Number.isNaN(instant)) {
     problems.push({ field, message: 'must be a time such as 2026-01-02T15:04:05.000Z' });
     return undefined;
   }
-  return form?.[1] === ZERO_YEAR ? undefined : instant;
+  return (value as string).startsWith(ZERO_YEAR) ? undefined : instant;
+}
+
+function parseInstant(text: string): number {
+  // `Date.parse` promises only the form with capitals.
+  return Date.parse(CAPITAL_FORM.test(text) ? text : text.toUpperCase().replace(' ', 'T'));
 }
 
 // PostgreSQL's text holds neither NUL nor half a surrogate pair: one such label would stop every later commit. Accepted means told, so
@@ -119,9 +148,8 @@ function storable(text: string): string {
   return text.replace(/\0|\p{Surrogate}/gu, '\uFFFD');
 }
 
-function withoutEmpty(labels: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ''));
-}
+/** Cheap to ask: also true for a whole surrogate pair, which is then left as it is. */
+const MAYBE_UNSTORABLE = /[\0\ud800-\udfff]/;
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,7 +1,8 @@
-import { Body, Controller, Get, Header, HttpCode, Inject, Post, Query, Res } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
+import { Body, Controller, Get, Header, HttpCode, Inject, Post, Query, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type AlertProblem, alertProblems } from '#dispatch';
 import { Allow, Intake } from '../access/access.js';
-import { AlertIntake } from '../alerts/alert-intake.js';
+import { AlertIntake, isOneMessage } from '../alerts/alert-intake.js';
 import { type AcceptedAlert, parsePostedAlert } from '../alerts/posted-alert.js';
 import { API_PARTS, type ApiParts } from '../api-parts.js';
 import { Problem } from '../problem/problem.js';
@@ -34,26 +35,22 @@ export class AlertmanagerController {
   @HttpCode(200)
   @Header('cache-control', 'no-store')
   @Intake()
-  async post(@Body() body: unknown): Promise<void> {
+  async post(@Body() body: unknown, @Req() { rawBody }: FastifyRequest): Promise<void> {
     if (!Array.isArray(body)) throw new Problem('invalid-request', { detail: 'the body must be an array of alerts' });
     if (body.length > ITEMS_MAX) {
       throw new Problem('invalid-request', {
         detail: `an array has at most ${ITEMS_MAX} alerts, not ${body.length}; nothing was stored`,
       });
     }
-    const { resolveTimeoutMs } = this.parts.settings.configuration;
-    const accepted: AcceptedAlert[] = [];
-    const refused: string[] = [];
-    for (const [index, item] of body.entries()) {
-      const parsed = parsePostedAlert(item, { now: this.now(), resolveTimeoutMs, unknownFields: 'ignored' });
-      if (parsed.ok) accepted.push(parsed.alert);
-      else
-        refused.push(
-          `alert ${index}: ${parsed.problems.map(({ field, message }) => `${field} ${message}`.trim()).join(', ')}`,
-        );
+    const problems = body.map(alertProblems);
+    const isWhole = problems.every(({ length }) => length === 0);
+    if (isWhole && body.length > 0 && isOneMessage(rawBody)) {
+      return this.intake.acceptBody(rawBody, body.length, 'alertmanager-api');
     }
+
+    const accepted = this.parse(body.filter((_, index) => problems[index]?.length === 0));
     if (accepted.length > 0) await this.intake.accept(accepted, 'alertmanager-api');
-    if (refused.length > 0) throw new Problem('invalid-request', { detail: describeRefused(refused) });
+    if (!isWhole) throw new Problem('invalid-request', { detail: describeRefused(problems) });
   }
 
   @Get('alerts')
@@ -93,12 +90,26 @@ export class AlertmanagerController {
     };
   }
 
+  private parse(items: readonly unknown[]): AcceptedAlert[] {
+    const { resolveTimeoutMs } = this.parts.settings.configuration;
+    const options = { now: this.now(), resolveTimeoutMs, unknownFields: 'ignored' as const };
+    return items.flatMap((item) => {
+      const parsed = parsePostedAlert(item, options);
+      return parsed.ok ? [parsed.alert] : [];
+    });
+  }
+
   private now(): number {
     return (this.parts.now ?? Date.now)();
   }
 }
 
-function describeRefused(refused: readonly string[]): string {
+/** The problems of each alert by its place in the body. */
+function describeRefused(problems: readonly AlertProblem[][]): string {
+  const refused = problems.flatMap((ofOne, index) => {
+    if (ofOne.length === 0) return [];
+    return [`alert ${index}: ${ofOne.map(({ field, message }) => `${field} ${message}`.trim()).join(', ')}`];
+  });
   const hidden = refused.length - BAD_ITEMS_SHOWN_MAX;
   return refused.slice(0, BAD_ITEMS_SHOWN_MAX).join('; ') + (hidden > 0 ? `; and ${hidden} more` : '');
 }

@@ -1,6 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import { Problem } from '../problem/problem.js';
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The body as it came; `undefined` on requests without one. */
+    rawBody: Buffer | undefined;
+  }
+}
+
 /** Of one HTTP body; more is refused with 413. */
 export const BODY_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -8,11 +15,13 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Takes JSON only; every other content type is refused with 415 by Fastify. */
 export function useJsonBodies(server: FastifyInstance): void {
+  server.decorateRequest('rawBody', undefined);
   server.removeAllContentTypeParsers();
   server.addContentTypeParser(
     'application/json',
     { parseAs: 'buffer', bodyLimit: BODY_BYTES_MAX },
-    (_request, body, done) => {
+    (request, body, done) => {
+      request.rawBody = body as Buffer;
       try {
         done(null, parseJson(body as Buffer));
       } catch (error) {
