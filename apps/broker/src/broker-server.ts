@@ -1,29 +1,21 @@
 import { join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import {
-  type Behaviour,
-  Broker,
-  behaviourOf,
-  type Engine,
-  GUEST,
-  openEngine,
-  RESERVE_BYTES,
-  StaticUsers,
-} from '#broker';
+import { type Behaviour, Broker, behaviourOf, type Engine, openEngine, RESERVE_BYTES, type Users } from '#broker';
 import { type BrokerSettings, listenError, type TlsConfiguration } from '#config';
 import { type Logger, NestLogger } from '#telemetry';
 import { AlarmWatch, resourcesOf, watermarksOf } from './alarms.js';
 import { lockDataFolder } from './data-folder-lock.js';
 import type { BrokerStatus } from './management/broker-status.js';
 import { ManagementModule } from './management/management.module.js';
+import { type ServiceAccount, ServiceUsers } from './service-users.js';
 import { statusOf } from './status.js';
 import { readCertificates, watchCertificates } from './tls-files.js';
 
 export interface BrokerServerOptions {
   settings: BrokerSettings;
   /** The account of the service that started this broker, not limited to loopback. */
-  serviceAccount: { user: string; password: string } | undefined;
+  serviceAccount: ServiceAccount | undefined;
   logger: Logger;
   /** The log failed: nothing is confirmed any more, and only a new start reads what the disk really holds. */
   onFailed(error: Error): void;
@@ -52,13 +44,14 @@ export async function startBrokerServer(options: BrokerServerOptions): Promise<B
     undo.push(() => lock.release());
     const engine = await openEngine({
       directory: join(dataDirectory, 'broker'),
+      loopbackUsers: configuration.loopbackUsers,
       log: (text) => options.logger.warn(text),
       reserveBytes: RESERVE_BYTES,
     });
     undo.push(() => engine.close());
     engine.onFailed(options.onFailed);
 
-    const users = usersFor(configuration.loopbackUsers, options.serviceAccount);
+    const users = new ServiceUsers(engine.accounts, options.serviceAccount);
     const broker = await listen(options, behaviour, engine, users);
     undo.push(() => broker.close());
     if (configuration.tls !== undefined) undo.push(await listenTls(options, configuration.tls, broker));
@@ -77,17 +70,11 @@ export async function startBrokerServer(options: BrokerServerOptions): Promise<B
   }
 }
 
-function usersFor(loopbackUsers: readonly string[], account: BrokerServerOptions['serviceAccount']): StaticUsers {
-  const accounts = { guest: { ...GUEST['guest']!, loopbackOnly: loopbackUsers.includes('guest') } };
-  if (account === undefined) return new StaticUsers(accounts);
-  return new StaticUsers({ ...accounts, [account.user]: { password: account.password } });
-}
-
 async function listen(
   { settings, logger }: BrokerServerOptions,
   behaviour: Behaviour,
   engine: Engine,
-  users: StaticUsers,
+  users: Users,
 ): Promise<Broker> {
   const { host, amqpPort: port, configuration } = settings;
   const broker = new Broker({

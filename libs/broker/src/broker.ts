@@ -4,7 +4,13 @@ import { hostname } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { ReplyAddresses } from './channel/direct-reply.js';
 import { type Behaviour, behaviourOf } from './compat.js';
-import { Connection, type ConnectionContext, type Peer, type ServedVirtualHost } from './connection/connection.js';
+import {
+  type Census,
+  Connection,
+  type ConnectionContext,
+  type Peer,
+  type ServedVirtualHost,
+} from './connection/connection.js';
 import { StaticUsers, type Users } from './connection/users.js';
 import { Counters } from './counters.js';
 import { DurabilityWatch } from './durability-watch.js';
@@ -62,6 +68,9 @@ export class Broker {
     options.virtualHosts.onDeleting((name) => {
       const isThere = (connection: Connection) => connection.open?.session.virtualHost.name === name;
       this.#closeConnections(isThere, `vhost '${name}' is deleted`);
+    });
+    options.users?.onRemoved?.((user) => {
+      this.#closeConnections((connection) => connection.open?.login.user === user, `user '${user}' is deleted`);
     });
   }
 
@@ -163,6 +172,16 @@ export class Broker {
     });
   }
 
+  #census(): Census {
+    const openOnes = () => [...this.#connections].flatMap(({ open }) => open ?? []);
+    const of = (user: string) => openOnes().filter(({ login }) => login.user === user);
+    return {
+      connectionsTo: (name) => openOnes().filter(({ session }) => session.virtualHost.name === name).length,
+      connectionsOf: (user) => of(user).length,
+      channelsOf: (user) => of(user).reduce((sum, { session }) => sum + session.channelCount, 0),
+    };
+  }
+
   #newContext(options: BrokerOptions): ConnectionContext {
     // A virtual host takes its reply addresses along when it is deleted.
     const served = new WeakMap<VirtualHost, ServedVirtualHost>();
@@ -181,6 +200,7 @@ export class Broker {
       watch: this.#watch,
       counters: this.counters,
       log: options.log ?? SILENT_LOG,
+      census: this.#census(),
       findVirtualHost: (name) => {
         const virtualHost = options.virtualHosts.virtualHost(name);
         if (virtualHost === undefined) return undefined;

@@ -1,7 +1,8 @@
 import assert from 'node:assert';
 import { type FileLayer, recoveryAction, SegmentLog } from '#segment-log';
+import { Accounts, LOOPBACK_USERS } from './access/accounts.js';
 import { assembleEngine, type EngineStats } from './engine/assemble.js';
-import type { VirtualHostProperties } from './engine/virtual-hosts.js';
+import type { GivenVirtualHost } from './engine/virtual-hosts.js';
 import { type Clock, systemClock } from './queues/clock.js';
 import { RecoveryFindings, type RecoverySummary } from './recovery-report.js';
 import type { Durability, VirtualHostDirectory } from './virtual-host.js';
@@ -15,6 +16,8 @@ export interface EngineOptions {
   clock?: Clock;
   /** Takes one sentence about something an operator should know: damage found, a definition left out. */
   log?: (text: string) => void;
+  /** Users that may log in from this machine only; default guest. */
+  loopbackUsers?: readonly string[];
   /** Size at which a segment of the log is sealed. */
   segmentBytes?: number;
   /** Bound of message bodies kept in memory. */
@@ -31,9 +34,11 @@ export const RESERVE_BYTES = 32 * 1024 * 1024;
 /** The queue engine without the wire. Owns the data directory; `close` gives it back. */
 export interface Engine extends VirtualHostDirectory {
   /** Makes a virtual host with its predeclared exchanges, or changes what is said of it. Throws RangeError for a name that cannot be. */
-  putVirtualHost(properties: VirtualHostProperties): 'created' | 'changed';
+  putVirtualHost(given: GivenVirtualHost): 'created' | 'changed';
   /** Closes the connections to it and deletes all it holds. False when there is none of that name. */
   deleteVirtualHost(name: string): boolean;
+  /** Users and permissions, in the same log. */
+  readonly accounts: Accounts;
   readonly durability: Durability;
   /** The disk is full, or has no room for the reserve: publishers must wait. Ends by itself. */
   readonly isLowOnDisk: boolean;
@@ -77,12 +82,18 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   for (const { file, offset, says } of log.recovery.findings) report(`${file} at byte ${offset}: ${says}`);
   assembled = await assembleEngine({ log, clock, report, messageMemoryBytes });
   log.startReclaiming();
-  const { virtualHosts, stats, stop } = assembled;
+  const { virtualHosts, definitionLog, stats, stop } = assembled;
+  const accounts = new Accounts({ log: definitionLog, loopbackUsers: options.loopbackUsers ?? LOOPBACK_USERS, report });
   return {
     virtualHost: (name) => virtualHosts.virtualHost(name),
     onDeleting: (listener) => virtualHosts.onDeleting(listener),
-    putVirtualHost: (properties) => virtualHosts.put(properties),
-    deleteVirtualHost: (name) => virtualHosts.delete(name),
+    putVirtualHost: (given) => virtualHosts.put(given),
+    deleteVirtualHost(name) {
+      // First: a crash in between must not leave rows that would bring it back.
+      if (virtualHosts.virtualHost(name) !== undefined) accounts.forgetVirtualHost(name);
+      return virtualHosts.delete(name);
+    },
+    accounts,
     durability: log,
     get failed() {
       return log.failed;

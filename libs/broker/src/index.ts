@@ -1,7 +1,20 @@
+export { type Permission, TAGS, type TopicPermission, type User, type UserLimits } from './access/account.js';
+export { Accounts, LOOPBACK_USERS } from './access/accounts.js';
+export { isLoopback } from './access/loopback.js';
+export {
+  DEFAULT_HASHING,
+  HASHING_ALGORITHMS,
+  type HashingAlgorithm,
+  hashPassword,
+  isHashingAlgorithm,
+  isSameText,
+} from './access/password.js';
+export { PatternError } from './access/pattern.js';
+export { ALL_RIGHTS, type Right, type Rights } from './access/rights.js';
 export { Broker, type BrokerOptions, SHUTDOWN_MS_MAX } from './broker.js';
 export { type Behaviour, behaviourOf, type Compat, type Permits } from './compat.js';
 export type { Peer } from './connection/connection.js';
-export { type Account, GUEST, isLoopback, StaticUsers, type Users } from './connection/users.js';
+export { type Account, GUEST, StaticUsers, type Users } from './connection/users.js';
 export type { Consumer, SettlementQueue } from './consumer.js';
 export type { Counters } from './counters.js';
 export {
@@ -29,4 +42,5 @@ export type {
   ReadyMessage,
   VirtualHost,
   VirtualHostDirectory,
+  VirtualHostLimits,
 } from './virtual-host.js';

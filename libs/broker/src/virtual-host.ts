@@ -18,6 +18,8 @@ export interface ExchangeDeclaration {
 export interface QueueDeclaration {
   /** Empty: the server names it. */
   name: string;
+  /** The name it then gets, when somebody has already asked for one. */
+  serverName?: string;
   passive: boolean;
   durable: boolean;
   exclusive: boolean;
@@ -49,12 +51,23 @@ export interface ReadyMessage {
   messageCount: number;
 }
 
+/** Undefined or negative: none. */
+export interface VirtualHostLimits {
+  maxConnections?: number | undefined;
+  maxQueues?: number | undefined;
+}
+
 /**
  * Exchanges, queues and bindings of one virtual host: everything a channel asks of the engine.
  * All calls are synchronous and throw ChannelError or ConnectionError with RabbitMQ's codes and texts.
  */
 export interface VirtualHost {
   readonly name: string;
+  readonly limits: VirtualHostLimits;
+
+  /** The type of an exchange; undefined when there is none. */
+  exchangeType(name: string): string | undefined;
+  hasQueue(name: string): boolean;
 
   declareExchange(declaration: ExchangeDeclaration): void;
   deleteExchange(name: string, ifUnused: boolean): void;
@@ -70,6 +83,8 @@ export interface VirtualHost {
   purgeQueue(name: string, owner: Owner): number;
   deleteQueue(name: string, condition: { ifUnused: boolean; ifEmpty: boolean }, owner: Owner): number;
 
+  /** Throws what `publish` would of the exchange and the user's rights on it. */
+  checkTarget(exchange: string, routingKey: string): void;
   /** Throws what `publish` would of the message itself, and stores nothing: a transaction learns it before its commit. */
   checkPublish(message: Message): void;
   /**

@@ -189,6 +189,13 @@ export class PeerDialogue {
     return { ...method, channel, content: { properties: header.payload.subarray(12), body } };
   }
 
+  /** The next method, whatever it is. */
+  async next(): Promise<Method> {
+    const frame = await this.#nextFrame('a method');
+    if (frame.type !== FRAME_METHOD) throw new Error(`expected a method, got a frame of type ${frame.type}`);
+    return decodeMethod(frame.payload);
+  }
+
   /** A few turns of the event loop, in which all that can happen happens. */
   async quiet(turns = 10): Promise<void> {
     for (let turn = 0; turn < turns; turn++) await nextTurn();
@@ -209,21 +216,34 @@ export class PeerDialogue {
   }
 
   async handshakes(
-    options: { capabilities?: Record<string, boolean>; heartbeat?: number; frameMax?: number } = {},
+    options: {
+      capabilities?: Record<string, boolean>;
+      heartbeat?: number;
+      frameMax?: number;
+      user?: string;
+      password?: string;
+      virtualHost?: string;
+    } = {},
   ): Promise<void> {
+    await this.logsIn(options);
+    this.sends('connection.open', { virtualHost: options.virtualHost ?? '/' });
+    await this.expects('connection.open-ok');
+  }
+
+  /** Up to tune-ok. */
+  async logsIn(options: Parameters<PeerDialogue['handshakes']>[0] = {}): Promise<void> {
     this.write(PROTOCOL_HEADER);
     await this.expects('connection.start');
+    const { user = 'guest', password = 'guest' } = options;
     const { capabilities = { consumer_cancel_notify: true, 'connection.blocked': true }, heartbeat = 0 } = options;
     this.sends('connection.start-ok', {
       clientProperties: tableOf({ capabilities, connection_name: 'test' }),
       mechanism: 'PLAIN',
-      response: Buffer.from('\0guest\0guest'),
+      response: Buffer.from(`\0${user}\0${password}`),
       locale: 'en_US',
     });
     const { channelMax, frameMax } = await this.expects('connection.tune');
     this.sends('connection.tune-ok', { channelMax, frameMax: options.frameMax ?? frameMax, heartbeat });
-    this.sends('connection.open', { virtualHost: '/' });
-    await this.expects('connection.open-ok');
   }
 
   async opens(channel = 1): Promise<void> {
@@ -371,6 +391,7 @@ export class FakeQueue implements SettlementQueue {
 /** Queues in memory behind the default exchange; enough of a virtual host to talk to. */
 export class FakeVirtualHost implements VirtualHost {
   readonly name = '/';
+  limits = {};
   readonly queues = new Map<string, FakeQueue>();
   readonly asked: string[] = [];
   readonly released: object[] = [];
@@ -379,6 +400,13 @@ export class FakeVirtualHost implements VirtualHost {
   delaysGets = false;
 
   constructor(readonly durability: FakeDurability) {}
+
+  exchangeType(name: string): string | undefined {
+    return name === '' ? 'direct' : undefined;
+  }
+  hasQueue(name: string): boolean {
+    return this.queues.has(name);
+  }
 
   declareExchange({ name, passive }: { name: string; passive: boolean }): void {
     if (passive) throw new ChannelError('not-found', `no exchange '${name}' in vhost '/'`);
@@ -417,8 +445,11 @@ export class FakeVirtualHost implements VirtualHost {
     return queue.ready.length;
   }
 
-  checkPublish({ exchange }: Message): void {
+  checkTarget(exchange: string): void {
     if (exchange !== '') throw new ChannelError('not-found', `no exchange '${exchange}' in vhost '/'`);
+  }
+  checkPublish({ exchange }: Message): void {
+    this.checkTarget(exchange);
   }
   publish(message: Message): PublishResult {
     this.checkPublish(message);

@@ -1,3 +1,4 @@
+import type { Rights } from '../access/rights.js';
 import type { Output } from '../connection/output.js';
 import type { Counters } from '../counters.js';
 import type { Durability, Owner, VirtualHost } from '../virtual-host.js';
@@ -15,6 +16,7 @@ export interface ConnectionView {
   readonly owner: Owner;
   /** The login name. */
   readonly user: string;
+  readonly rights: Rights;
   /** As negotiated. */
   readonly frameMax: number;
   readonly messageBytesMax: number;

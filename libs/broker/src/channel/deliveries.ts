@@ -84,6 +84,16 @@ export class Deliveries {
     else this.#host.virtualHost.cancel(consumer.queueName, consumer);
   }
 
+  /** Ends the consumers of queues that may no longer be read; what they hold stays theirs to settle. */
+  cancelForbidden(): void {
+    const { rights, virtualHost } = this.#host;
+    for (const consumer of [...this.#consumers.values()]) {
+      if (consumer.queueName === REPLY_QUEUE || rights.may('read', consumer.queueName)) continue;
+      this.cancelledByServer(consumer);
+      virtualHost.cancel(consumer.queueName, consumer);
+    }
+  }
+
   cancelledByServer(consumer: ChannelConsumer): void {
     if (!this.#consumers.delete(consumer.tag) || !this.#host.hearsConsumerCancel) return;
     this.#host.output.send(this.#number, 'basic.cancel', { consumerTag: consumer.tag, nowait: true });

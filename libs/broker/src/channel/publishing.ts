@@ -100,9 +100,8 @@ export class Publishing {
   }
 
   #onContent(properties: Buffer, body: Buffer): void {
-    this.#checkUser(properties);
     const { exchange, routingKey, mandatory } = this.#method;
-    const addressed = withReplyAddress(properties, this.#callbacks.replyAddress());
+    const addressed = this.#checkProperties(properties, exchange, routingKey);
     const message = new Message(exchange, routingKey, addressed, body);
     this.#callbacks.onPublish();
     switch (this.#mode.kind) {
@@ -142,6 +141,7 @@ export class Publishing {
   }
 
   #reply(message: Message): PublishResult {
+    this.#host.virtualHost.checkPublish(message);
     return this.#host.replies.deliver(message) ? 'routed' : 'unroutable';
   }
 
@@ -156,10 +156,22 @@ export class Publishing {
     writeContent(output.block, at + method.length, this.#number, properties, body, frameMax);
   }
 
+  /** Returns the properties with the reply address filled in. Whether the message may go there at all is said before what is wrong with it. */
+  #checkProperties(properties: Buffer, exchange: string, routingKey: string): Buffer {
+    try {
+      const addressed = withReplyAddress(properties, this.#callbacks.replyAddress());
+      this.#checkUser(properties);
+      return addressed;
+    } catch (error) {
+      this.#host.virtualHost.checkTarget(exchange, routingKey);
+      throw error;
+    }
+  }
+
   #checkUser(properties: Buffer): void {
     if (!hasProperty(properties, 'userId')) return;
     const claimed = peekProperty(properties, 'userId');
-    if (claimed === this.#host.user) return;
+    if (claimed === this.#host.user || this.#host.rights.mayImpersonate) return;
     throw new ChannelError(
       'precondition-failed',
       `user_id property set to '${claimed}' but authenticated user was '${this.#host.user}'`,

@@ -221,6 +221,20 @@ describe('update-secret', () => {
     await peer.expects('connection.update-secret-ok');
     await peer.declares('q');
   });
+
+  it('is refused with 530 where secrets are checked and this one is wrong', async () => {
+    const users = {
+      authenticate: () => true,
+      mayAccess: () => true,
+      acceptsSecret: async (user: string, secret: string) => user === 'guest' && secret === 'fresh',
+    };
+    const peer = await new WireFixture({ users }).aClient();
+    peer.sends('connection.update-secret', { newSecret: Buffer.from('fresh') });
+    await peer.expects('connection.update-secret-ok');
+    peer.sends('connection.update-secret', { newSecret: Buffer.from('stale') });
+    const replyText = 'NOT_ALLOWED - New secret was refused by one of the backends';
+    await peer.expects('connection.close', { replyCode: 530, replyText, classId: 10, methodId: 70 });
+  });
 });
 
 describe('stats', () => {

@@ -13,6 +13,8 @@ import {
   PROTOCOL_HEADER,
   peekMethodKey,
 } from '#amqp-codec';
+import { GuardedVirtualHost } from '../access/guarded-virtual-host.js';
+import { ALL_RIGHTS } from '../access/rights.js';
 import type { ReplyAddresses } from '../channel/direct-reply.js';
 import type { Behaviour } from '../compat.js';
 import type { Counters } from '../counters.js';
@@ -48,6 +50,13 @@ export interface ServedVirtualHost {
   readonly replies: ReplyAddresses;
 }
 
+/** Open connections and channels, counted where somebody has set a limit. */
+export interface Census {
+  connectionsTo(virtualHost: string): number;
+  connectionsOf(user: string): number;
+  channelsOf(user: string): number;
+}
+
 /** What all connections of a broker share. */
 export interface ConnectionContext {
   readonly tuning: Tuning;
@@ -58,6 +67,7 @@ export interface ConnectionContext {
   readonly watch: DurabilityWatch;
   readonly counters: Counters;
   readonly log: BrokerLog;
+  readonly census: Census;
   findVirtualHost(name: string): ServedVirtualHost | undefined;
   /** Why publishers must wait (memory, disk), undefined when they need not. */
   readonly alarm: string | undefined;
@@ -328,8 +338,7 @@ export class Connection implements DurabilityWaiter {
         break;
       case 'open':
         if (method.name === 'connection.update-secret') {
-          // Passwords do not expire: as with RabbitMQ's own accounts a new secret is taken note of, whatever it is.
-          this.#send('connection.update-secret-ok', {});
+          this.#onUpdateSecret(method.args.newSecret, state.login, state.session);
           return;
         }
         break;
@@ -375,9 +384,16 @@ export class Connection implements DurabilityWaiter {
     this.#stopHeartbeat = startHeartbeat(this.#heartbeatPeer(), tuning.heartbeat * 1000);
   }
 
+  #onUpdateSecret(secret: Buffer, { user }: Login, session: Session): void {
+    this.#answer(this.#context.users.acceptsSecret?.(user, secret.toString('utf8')) ?? true, (isAccepted) => {
+      if (!isAccepted) throw new ConnectionError('not-allowed', 'New secret was refused by one of the backends');
+      session.cancelForbidden();
+      this.#send('connection.update-secret-ok', {});
+    });
+  }
+
   #onOpen(args: MethodArguments<'connection.open'>, login: Login, tuning: Tuning): void {
-    const served = this.#context.findVirtualHost(args.virtualHost);
-    if (served === undefined) throw new ConnectionError('not-allowed', `vhost ${args.virtualHost} not found`);
+    this.#checkLimits(this.#virtualHostNamed(args.virtualHost).virtualHost, login.user);
     this.#state = { at: 'checking-access', login, tuning };
     this.#answer(this.#context.users.mayAccess(login.user, args.virtualHost), (isAllowed) => {
       if (!isAllowed) {
@@ -386,10 +402,31 @@ export class Connection implements DurabilityWaiter {
           `access to vhost '${args.virtualHost}' refused for user '${login.user}'`,
         );
       }
+      // Asked for again: it may have been deleted meanwhile.
+      const served = this.#virtualHostNamed(args.virtualHost);
       clearTimeout(this.#deadline);
       this.#state = { at: 'open', login, tuning, session: this.#newSession(served, login, tuning) };
       this.#send('connection.open-ok', {});
     });
+  }
+
+  #virtualHostNamed(name: string): ServedVirtualHost {
+    const served = this.#context.findVirtualHost(name);
+    if (served === undefined) throw new ConnectionError('not-allowed', `vhost ${name} not found`);
+    return served;
+  }
+
+  #checkLimits({ name, limits }: VirtualHost, user: string): void {
+    const { census, users } = this.#context;
+    if (isReached(limits.maxConnections, () => census.connectionsTo(name))) {
+      const text = `access to vhost '${name}' refused for user '${user}': connection limit (${limits.maxConnections}) is reached`;
+      throw new ConnectionError('not-allowed', text);
+    }
+    const { maxConnections } = users.limitsOf?.(user) ?? {};
+    if (isReached(maxConnections, () => census.connectionsOf(user))) {
+      const text = `connection refused for user '${user}': user connection limit (${maxConnections}) is reached`;
+      throw new ConnectionError('not-allowed', text);
+    }
   }
 
   /** Goes on with the outcome, at once or later; until then nothing is read. */
@@ -415,9 +452,19 @@ export class Connection implements DurabilityWaiter {
   }
 
   #newSession(served: ServedVirtualHost, login: Login, tuning: Tuning): Session {
-    const { watch, counters, messageBytesMax } = this.#context;
+    const { watch, counters, messageBytesMax, users, census, behaviour } = this.#context;
+    const { replies, virtualHost } = served;
+    const rights = users.rightsIn?.(login.user, virtualHost.name) ?? ALL_RIGHTS;
     return new Session({
-      ...served,
+      replies,
+      rights,
+      virtualHost: new GuardedVirtualHost(virtualHost, rights, login.user, behaviour.refusalNamesPermission),
+      checkNewChannel() {
+        const { maxChannels } = users.limitsOf?.(login.user) ?? {};
+        if (!isReached(maxChannels, () => census.channelsOf(login.user))) return;
+        const text = `number of channels opened for user '${login.user}' has reached the maximum allowed user limit of (${maxChannels})`;
+        throw new ConnectionError('not-allowed', text);
+      },
       durability: watch.durability,
       counters,
       output: this.#output,
@@ -598,6 +645,11 @@ export class Connection implements DurabilityWaiter {
   #log(level: keyof BrokerLog, fields: object, text: string): void {
     this.#context.log[level]({ connection: this.name, ...fields }, text);
   }
+}
+
+/** A negative limit is none. */
+function isReached(limit: number | undefined, count: () => number): boolean {
+  return limit !== undefined && limit >= 0 && count() >= limit;
 }
 
 const KEY_CLOSE = methodKey('connection.close');

@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { encodeTable, findField, PROTOCOL_HEADER, tableOf } from '#amqp-codec';
+import { isLoopback } from '../access/loopback.js';
 import { type PeerDialogue, WireFixture } from '../wire.harness.js';
 import { credentialsOf, HANDSHAKE_MS_MAX, judgeProtocolHeader, negotiate, REFUSAL_DELAY_MS } from './handshake.js';
-import { isLoopback, StaticUsers } from './users.js';
+import { StaticUsers } from './users.js';
 
 afterEach(() => {
   jest.useRealTimers();

@@ -1,4 +1,5 @@
 import { CodecError, FRAME_BODY, FRAME_HEADER, FRAME_METHOD, methodKey, peekMethodKey } from '#amqp-codec';
+import type { Rights } from '../access/rights.js';
 import { Channel } from '../channel/channel.js';
 import type { ChannelHost, ConnectionView } from '../channel/channel-host.js';
 import type { ReplyAddresses } from '../channel/direct-reply.js';
@@ -13,6 +14,8 @@ const KEY_CHANNEL_OPEN = methodKey('channel.open');
 /** What a session needs of its connection and knows about it. */
 export interface SessionHost extends ConnectionView {
   readonly channelMax: number;
+  /** Throws when its user may open no further channel. */
+  checkNewChannel(): void;
   awaitDurable(): void;
 }
 
@@ -25,6 +28,7 @@ export class Session implements ChannelHost {
   readonly output: Output;
   readonly owner: Owner;
   readonly user: string;
+  readonly rights: Rights;
   readonly frameMax: number;
   readonly messageBytesMax: number;
   readonly hearsConsumerCancel: boolean;
@@ -45,6 +49,7 @@ export class Session implements ChannelHost {
     this.output = host.output;
     this.owner = host.owner;
     this.user = host.user;
+    this.rights = host.rights;
     this.frameMax = host.frameMax;
     this.messageBytesMax = host.messageBytesMax;
     this.hearsConsumerCancel = host.hearsConsumerCancel;
@@ -110,6 +115,11 @@ export class Session implements ChannelHost {
     this.virtualHost.releaseOwner(this.owner);
   }
 
+  /** Ends the consumers of queues that the user may no longer read. */
+  cancelForbidden(): void {
+    for (const channel of this.#channels.values()) channel.deliveries.cancelForbidden();
+  }
+
   callAtEndOfRead(channel: Channel): void {
     if (channel.isOnReadList) return;
     channel.isOnReadList = true;
@@ -149,6 +159,7 @@ export class Session implements ChannelHost {
         `number of channels opened (${this.#channels.size}) has reached the negotiated channel_max (${this.#host.channelMax})`,
       );
     }
+    this.#host.checkNewChannel();
     this.#channels.set(number, new Channel(number, this));
     this.counters.channelsOpened++;
     this.output.send(number, 'channel.open-ok', {});

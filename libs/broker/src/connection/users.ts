@@ -1,8 +1,21 @@
-/** Who may come in. The app hands in an implementation. */
+import type { UserLimits } from '../access/account.js';
+import { isLoopback } from '../access/loopback.js';
+import { isSameText } from '../access/password.js';
+import type { Rights } from '../access/rights.js';
+
+/** Who may come in and what they may do. `Accounts` is one; so is what an app hands in. */
 export interface Users {
   /** `remoteAddress` lets accounts be limited to loopback. A refusal never says whether the user exists. */
   authenticate(user: string, password: string, remoteAddress: string): boolean | Promise<boolean>;
   mayAccess(user: string, virtualHost: string): boolean | Promise<boolean>;
+  /** Asked once `mayAccess` has said yes, and kept while the connection lasts. All may do everything when absent. */
+  rightsIn?(user: string, virtualHost: string): Rights;
+  /** Nobody is limited when absent. */
+  limitsOf?(user: string): UserLimits;
+  /** A new secret of a logged-in user (connection.update-secret). Passwords do not expire, so all are taken when absent. */
+  acceptsSecret?(user: string, secret: string): boolean | Promise<boolean>;
+  /** The user is no more: its connections must close. */
+  onRemoved?(listener: (user: string) => void): void;
 }
 
 export interface Account {
@@ -26,7 +39,7 @@ export class StaticUsers implements Users {
 
   authenticate(user: string, password: string, remoteAddress: string): boolean {
     const account = this.#accounts.get(user);
-    if (account === undefined || account.password !== password) return false;
+    if (account === undefined || !isSameText(account.password, password)) return false;
     return account.loopbackOnly !== true || isLoopback(remoteAddress);
   }
 
@@ -34,12 +47,4 @@ export class StaticUsers implements Users {
     const account = this.#accounts.get(user);
     return account !== undefined && (account.virtualHosts?.includes(virtualHost) ?? true);
   }
-}
-
-const IPV4_IN_IPV6 = '::ffff:';
-
-/** 127.0.0.0/8 and ::1, also as IPv4 mapped into IPv6. */
-export function isLoopback(address: string): boolean {
-  const plain = address.toLowerCase().startsWith(IPV4_IN_IPV6) ? address.slice(IPV4_IN_IPV6.length) : address;
-  return plain === '::1' || plain.startsWith('127.');
 }

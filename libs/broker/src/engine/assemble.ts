@@ -32,6 +32,8 @@ export interface EngineStats {
 
 interface AssembledEngine {
   virtualHosts: VirtualHosts;
+  /** The log's definitions, each on disk soon after it is made. */
+  definitionLog: DefinitionLog;
   stats(): EngineStats;
   isLive(queue: number, sequence: number): boolean;
   moved(queue: number, sequence: number, position: Position): void;
@@ -69,6 +71,7 @@ export async function assembleEngine(parts: {
 
   return {
     virtualHosts,
+    definitionLog,
     stats: () => ({
       virtualHosts: virtualHosts.stats(),
       queues: virtualHosts.all.flatMap(({ topology, properties }) =>
@@ -94,7 +97,9 @@ function restoreVirtualHosts(log: DefinitionLog, virtualHosts: VirtualHosts, rep
     if (stored.properties === undefined && name !== DEFAULT_VIRTUAL_HOST) {
       report(`virtual host '${name}' has lost its definition; it goes on with what it holds`);
     }
-    const { topology, host } = virtualHosts.restore(stored.properties ?? { name, description: '', tags: [] });
+    const { topology, host } = virtualHosts.restore(
+      stored.properties ?? { name, description: '', tags: [], limits: {} },
+    );
     restoreDefinitions(stored, topology, host);
   }
   if (virtualHosts.all.length === 0) {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { findField } from '#amqp-codec';
 import type { Consumer } from '../consumer.js';
 import { ChannelError } from '../errors.js';
@@ -20,16 +19,17 @@ import type {
   QueueDeclaration,
   ReadyMessage,
   VirtualHost,
+  VirtualHostLimits,
 } from '../virtual-host.js';
 import type { Publisher } from './publisher.js';
+import { newServerName } from './server-name.js';
 import type { Topology } from './topology.js';
 
 const RESERVED_PREFIX = 'amq.';
-/** Random bytes of a server-made name: 22 characters in base64url. */
-const SERVER_NAME_BYTES = 16;
 
 /** What AMQP asks of a virtual host, with RabbitMQ's checks in RabbitMQ's order and its texts. */
 export class EngineVirtualHost implements VirtualHost {
+  limits: VirtualHostLimits = {};
   readonly #exclusive = new Map<Owner, Set<Queue>>();
 
   constructor(
@@ -39,6 +39,14 @@ export class EngineVirtualHost implements VirtualHost {
     private readonly queueNumbers: QueueNumbers,
     private readonly host: QueueHost,
   ) {}
+
+  exchangeType(name: string): string | undefined {
+    return this.topology.exchanges.get(name)?.properties.type;
+  }
+
+  hasQueue(name: string): boolean {
+    return this.topology.queues.has(name);
+  }
 
   declareExchange(declaration: ExchangeDeclaration): void {
     const { name } = declaration;
@@ -127,6 +135,10 @@ export class EngineVirtualHost implements VirtualHost {
     return messageCount;
   }
 
+  checkTarget(exchange: string): void {
+    this.#exchangeForPublish(exchange);
+  }
+
   checkPublish(message: Message): void {
     this.#exchangeForPublish(message.exchange);
     readExpirationMs(message.properties);
@@ -194,7 +206,12 @@ export class EngineVirtualHost implements VirtualHost {
       const text = `queue name '${declaration.name}' contains reserved prefix 'amq.*'`;
       throw new ChannelError('access-refused', text);
     }
-    const name = declaration.name === '' ? this.#serverName() : declaration.name;
+    const { maxQueues } = this.limits;
+    if (maxQueues !== undefined && maxQueues >= 0 && this.topology.queues.size >= maxQueues) {
+      const text = `cannot declare queue '${declaration.name || declaration.serverName}': queue limit in vhost '${this.name}' (${maxQueues}) is reached`;
+      throw new ChannelError('precondition-failed', text);
+    }
+    const name = declaration.name === '' ? (declaration.serverName ?? newServerName()) : declaration.name;
     const settings = readQueueSettings(declaration.arguments, this.#queueSubject(name));
     if (settings.type === 'quorum') this.#checkQuorum(declaration, name);
 
@@ -284,10 +301,6 @@ export class EngineVirtualHost implements VirtualHost {
 
   #queueSubject(name: string): string {
     return `queue '${name}' in vhost '${this.name}'`;
-  }
-
-  #serverName(): string {
-    return `amq.gen-${randomBytes(SERVER_NAME_BYTES).toString('base64url')}`;
   }
 
   #own(queue: Queue, owner: Owner): void {

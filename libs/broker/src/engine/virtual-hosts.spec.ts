@@ -19,6 +19,7 @@ describe('virtual hosts', () => {
         name: '/',
         description: 'Default virtual host',
         tags: [],
+        limits: {},
         queues: 0,
         exchanges: 7,
         bindings: 0,
@@ -56,6 +57,8 @@ describe('virtual hosts', () => {
     );
 
     await engine.clock.advance(2_000);
+    // Its body comes from disk first.
+    while (engine.ready('dead') === 0) await ticks();
     expect(await engine.drain('dead')).toEqual(['1']);
     engine.virtualHostName = '/';
     engine.queue('q');

@@ -3,7 +3,7 @@ import type { Queue } from '../queues/queue.js';
 import type { QueueHost } from '../queues/queue-host.js';
 import { Definitions, type QueueNumbers, type StoredVirtualHost } from '../store/definitions.js';
 import type { DefinitionLog } from '../store/message-log.js';
-import type { VirtualHost, VirtualHostDirectory } from '../virtual-host.js';
+import type { VirtualHost, VirtualHostDirectory, VirtualHostLimits } from '../virtual-host.js';
 import { Publisher, type Sequences } from './publisher.js';
 import { Topology } from './topology.js';
 import { EngineVirtualHost } from './virtual-host.js';
@@ -16,6 +16,9 @@ const NAME_BYTES_MAX = 255;
 
 /** What a person may say of a virtual host; nothing here depends on it. */
 export type VirtualHostProperties = StoredVirtualHost;
+
+/** Limits that are not given stay as they are. */
+export type GivenVirtualHost = Omit<StoredVirtualHost, 'limits'> & { limits?: VirtualHostLimits };
 
 /** What all virtual hosts of an engine share. */
 export interface SharedParts extends Omit<QueueHost, 'virtualHost' | 'deadLetter' | 'queueExpired'> {
@@ -87,10 +90,12 @@ export class VirtualHosts implements VirtualHostDirectory {
   }
 
   /** Makes it, or changes what is said of it. Throws RangeError for a name that AMQP cannot carry, and when there are too many. */
-  put(properties: VirtualHostProperties): 'created' | 'changed' {
-    const existing = this.#byName.get(properties.name);
+  put(given: GivenVirtualHost): 'created' | 'changed' {
+    const existing = this.#byName.get(given.name);
+    const properties = { ...given, limits: given.limits ?? existing?.properties.limits ?? {} };
     if (existing !== undefined) {
       existing.properties = properties;
+      existing.virtualHost.limits = properties.limits;
       existing.definitions.saveVirtualHost(properties);
       return 'changed';
     }
@@ -145,6 +150,7 @@ export class VirtualHosts implements VirtualHostDirectory {
       queueExpired: (queue) => virtualHost.removeQueue(queue),
     };
     const virtualHost = new EngineVirtualHost(name, topology, publisher, queueNumbers, host);
+    virtualHost.limits = properties.limits ?? {};
     return { properties, virtualHost, topology, host, definitions };
   }
 }

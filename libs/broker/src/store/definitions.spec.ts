@@ -31,7 +31,7 @@ describe('definitions', () => {
   it('come back as they were, field types included', () => {
     const log = new MemoryLog();
     const definitions = definitionsIn(log);
-    const properties = { name: '/', description: 'the default', tags: ['a'] };
+    const properties = { name: '/', description: 'the default', tags: ['a'], limits: { maxQueues: 1 } };
     definitions.saveVirtualHost(properties);
     definitions.saveQueue(queue);
     definitions.saveExchange(exchange);

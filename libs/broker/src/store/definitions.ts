@@ -1,4 +1,5 @@
 import { decodeTable, encodeTable, type Table } from '#amqp-codec';
+import type { VirtualHostLimits } from '../virtual-host.js';
 import type { DefinitionLog } from './message-log.js';
 
 // Definitions are JSON values under these keys. What identifies a thing stands in its value too, so a key is taken apart for its virtual host only.
@@ -39,6 +40,7 @@ export interface StoredVirtualHost {
   name: string;
   description: string;
   tags: string[];
+  limits: VirtualHostLimits;
 }
 
 /** What the log holds of one virtual host. */
@@ -110,8 +112,8 @@ function kindAndVirtualHost(key: string): [kind: Kind | undefined, virtualHost: 
   return [kind as Kind | undefined, virtualHost.replaceAll('%3A', ':').replaceAll('%25', '%')];
 }
 
-/** As it stands in a key. */
-export function escapedVirtualHost(name: string): string {
+/** A name as it stands in a key with others behind it. */
+export function escapedForKey(name: string): string {
   return name.replaceAll('%', '%25').replaceAll(':', '%3A');
 }
 
@@ -124,7 +126,7 @@ export class Definitions {
     virtualHost: string,
     readonly queueNumbers: QueueNumbers,
   ) {
-    this.#escapedName = escapedVirtualHost(virtualHost);
+    this.#escapedName = escapedForKey(virtualHost);
   }
 
   saveVirtualHost(properties: StoredVirtualHost): void {
