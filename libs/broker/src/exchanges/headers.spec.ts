@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { PlainTable } from '#amqp-codec';
+import fc from 'fast-check';
+import { type PlainTable, tableOf } from '#amqp-codec';
 import { aQueue, aRoute, itRoutesAsAnExchange, matched } from './exchange.contract.js';
 import { HeadersRouting } from './headers.js';
 
@@ -41,6 +42,53 @@ describe('headers exchange', () => {
       expect(matched(table, '', headers)).toEqual(matches ? ['q'] : []);
     });
   }
+
+  it('finds among many bindings, some of them removed again, what looking at each finds', () => {
+    const value = fc.constantFrom<PlainTable[string]>(1, 2, 1n, '1', 'a', true, null, 1.5);
+    const keyed = fc.dictionary(fc.constantFrom('a', 'b', 'c', 'x-d'), value, { maxKeys: 4 });
+    const quantifier = fc.constantFrom(undefined, 'all', 'any', 'all-with-x', 'any-with-x');
+    const binding = fc.record({ match: quantifier, fields: keyed, isRemoved: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(binding, { maxLength: 30 }), fc.array(keyed, { maxLength: 5 }), (bindings, messages) => {
+        const table = new HeadersRouting();
+        const alone: { name: string; table: HeadersRouting }[] = [];
+        const routes = bindings.map(({ match, fields }, index) =>
+          aRoute(aQueue(String(index)), '', { 'x-match': match, ...fields }),
+        );
+        for (const route of routes) table.add(route);
+        for (const [index, route] of routes.entries()) {
+          if (bindings[index]!.isRemoved) {
+            table.remove(route);
+            continue;
+          }
+          const only = new HeadersRouting();
+          only.add(route);
+          alone.push({ name: route.destination.name, table: only });
+        }
+        for (const headers of messages) {
+          const expected = alone.filter((one) => matched(one.table, '', headers).length > 0).map(({ name }) => name);
+          expect(matched(table, '', headers)).toEqual(expected.sort());
+        }
+      }),
+    );
+  });
+
+  it('looks at few of many bindings', () => {
+    const table = new HeadersRouting();
+    for (let number = 0; number < 1000; number++) {
+      table.add(aRoute(aQueue(String(number)), '', { kind: 'alert', number }));
+    }
+    let looks = 0;
+    const headers = tableOf({ kind: 'alert', number: 7 });
+    const watched = new Proxy(headers, {
+      get(target, property, receiver) {
+        if (property === Symbol.iterator) looks++;
+        return Reflect.get(target, property, receiver);
+      },
+    });
+    expect(table.match('', () => watched).map(({ name }) => name)).toEqual(['7']);
+    expect(looks).toBeLessThan(10);
+  });
 
   it('refuses another x-match in the words of RabbitMQ', () => {
     const bind = (value: PlainTable[string]) => () =>
