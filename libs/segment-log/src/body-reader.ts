@@ -21,6 +21,8 @@ import type { Finding, Position } from './types.js';
 const READ_BYTES_MAX = 1024 * 1024;
 /** Messages closer than this are read together with what lies between. */
 const READ_GAP_MAX = 64 * 1024;
+/** When at least this share of a read was asked for, payloads are slices of it; else each is copied. */
+const DENSE_SHARE = 0.5;
 /** Read behind each payload's guessed end, since only the record tells how many queues it went to. */
 const PLACEMENTS_GUESSED = 16;
 /** Read buffers kept for reuse. */
@@ -33,6 +35,7 @@ interface Run {
   to: number;
   /** Indexes into the caller's arrays. */
   wanted: number[];
+  wantedBytes: number;
 }
 
 export interface BodyReaderParts {
@@ -46,8 +49,8 @@ export interface BodyReaderParts {
 }
 
 /**
- * Brings payloads back. Each is handed out in memory of its own (or a few kilobytes shared by neighbours), so that a message held
- * by a slow consumer does not hold what was read with it.
+ * Brings payloads back. Neighbours that were read together are slices of one piece of at most `READ_BYTES_MAX`, when most of it was asked
+ * for: whoever keeps one keeps the piece, and must count it. A payload among others that nobody asked for is copied out.
  */
 export class BodyReader {
   damagedReads = 0;
@@ -77,15 +80,16 @@ export class BodyReader {
       }
       const block = offset >= segment.written ? this.parts.buffer.find(segment, offset) : undefined;
       if (block !== undefined) {
-        payloads[index] = this.payloadAt(block.bytes, offset - block.start, segment, offset, sizes[index]!);
+        payloads[index] = this.payloadAt(block.bytes, offset - block.start, segment, offset, sizes[index]!, true);
         continue;
       }
       const end = offset + align8(MESSAGE_FIXED_BYTES + PLACEMENTS_GUESSED * PLACEMENT_BYTES + sizes[index]!);
       if (run?.segment === segment && offset - run.to <= READ_GAP_MAX && end - run.from <= READ_BYTES_MAX) {
         run.to = Math.max(run.to, end);
         run.wanted.push(index);
+        run.wantedBytes += sizes[index]!;
       } else {
-        run = { segment, from: offset, to: end, wanted: [index] };
+        run = { segment, from: offset, to: end, wanted: [index], wantedBytes: sizes[index]! };
         segment.readers++;
         runs.push(run);
       }
@@ -100,7 +104,8 @@ export class BodyReader {
     payloads: (Buffer | undefined)[],
   ): Promise<void> {
     const { segment, from, to, wanted } = run;
-    const bytes = this.takeBuffer(to - from);
+    const isDense = run.wantedBytes >= (to - from) * DENSE_SHARE;
+    const bytes = isDense ? Buffer.allocUnsafeSlow(to - from) : this.takeBuffer(to - from);
     let file: number | undefined;
     try {
       file = await this.parts.segmentFiles.acquire(segment);
@@ -111,7 +116,7 @@ export class BodyReader {
         const length = this.lengthAt(present, offset - from, segment, offset);
         const isCut = length !== undefined && offset - from + length > present.length;
         const record = isCut ? await this.readAlone(file, offset, length) : present;
-        payloads[index] = this.payloadAt(record, isCut ? 0 : offset - from, segment, offset, sizes[index]!);
+        payloads[index] = this.payloadAt(record, isCut ? 0 : offset - from, segment, offset, sizes[index]!, !isDense);
       }
     } catch (error) {
       const { message } = asError(error);
@@ -123,7 +128,7 @@ export class BodyReader {
       if (file !== undefined) this.parts.segmentFiles.release(segment.number);
       segment.readers--;
       if (segment.readers === 0 && segment.isToGo) this.parts.onUnread();
-      if (bytes.length === READ_BYTES_MAX && this.spare.length < SPARE_BUFFERS_MAX) this.spare.push(bytes);
+      if (!isDense && bytes.length === READ_BYTES_MAX && this.spare.length < SPARE_BUFFERS_MAX) this.spare.push(bytes);
     }
   }
 
@@ -132,8 +137,15 @@ export class BodyReader {
     return bytes.subarray(0, await readAt(this.parts.files, file, bytes, offset));
   }
 
-  /** A copy of the payload of the message record at `at`; undefined, and reported, when it does not hold. */
-  private payloadAt(bytes: Buffer, at: number, segment: Segment, offset: number, size: number): Buffer | undefined {
+  /** The payload of the message record at `at`; undefined, and reported, when it does not hold. */
+  private payloadAt(
+    bytes: Buffer,
+    at: number,
+    segment: Segment,
+    offset: number,
+    size: number,
+    isCopied: boolean,
+  ): Buffer | undefined {
     const length = this.lengthAt(bytes, at, segment, offset);
     const isWhole = length !== undefined && at + length <= bytes.length;
     if (
@@ -148,6 +160,7 @@ export class BodyReader {
       this.noteDamage(segment.number, offset, size, `the payload has ${at + length - from} bytes instead of ${size}`);
       return undefined;
     }
+    if (!isCopied) return bytes.subarray(from, from + size);
     const payload = Buffer.allocUnsafe(size);
     bytes.copy(payload, 0, from, from + size);
     return payload;

@@ -4,8 +4,10 @@ import type { QueueHost } from './queue-host.js';
 import type { QueueIndex } from './queue-index.js';
 
 /** Bounds of one read: large enough to be sequential, small enough to hold for every queue at once. */
-export const READ_AHEAD_MESSAGES = 512;
+export const READ_AHEAD_MESSAGES = 1024;
 export const READ_AHEAD_BYTES = 1024 * 1024;
+/** Of a read when memory is short. */
+const READ_BYTES_MIN = 8 * 1024;
 /** After a read failed as a whole. */
 const READ_RETRY_MS = 1000;
 
@@ -22,6 +24,8 @@ interface Batch {
  */
 export class BodyLoader {
   #isReading = false;
+  /** Of the last batch of ready entries: the next is read when the queue's head gets to its middle. */
+  #last: { level: QueueIndex; middle: number; end: number } | undefined;
   #isStopped = false;
 
   constructor(
@@ -35,20 +39,38 @@ export class BodyLoader {
   loadReady(level: QueueIndex, ordinal: number): void {
     if (this.#isReading) return;
     const batch = emptyBatch();
+    const bytesMax = this.#bytesMax;
     let bytes = 0;
-    for (let next = ordinal; next !== -1 && hasRoom(batch, bytes); next = level.nextReadyAfter(next)) {
+    for (let next = ordinal; next !== -1 && hasRoom(batch, bytes, bytesMax); next = level.nextReadyAfter(next)) {
       bytes += addTo(batch, level, next);
     }
+    const { sequences } = batch;
+    if (sequences.length === 0) return;
+    this.#last = { level, middle: sequences[sequences.length >>> 1]!, end: sequences.at(-1)! };
     this.#read(batch);
+  }
+
+  /** Reads on while the second half of the last batch is handed out, so that deliveries do not wait for the disk. `ordinal` is the next of them. */
+  readAhead(level: QueueIndex, ordinal: number): void {
+    const last = this.#last;
+    if (this.#isReading || last?.level !== level || this.host.memory.isTight) return;
+    const sequence = level.sequenceAt(ordinal);
+    if (sequence < last.middle) return;
+    this.#last = undefined;
+    if (sequence > last.end) return;
+    const end = level.find(last.end);
+    const next = end === -1 ? -1 : level.nextReadyAfter(end);
+    if (next !== -1) this.loadReady(level, next);
   }
 
   /** Reads these entries, which must be live. Does nothing while a read runs. */
   loadEach(entries: Iterable<{ level: QueueIndex; ordinal: number }>): void {
     if (this.#isReading) return;
     const batch = emptyBatch();
+    const bytesMax = this.#bytesMax;
     let bytes = 0;
     for (const { level, ordinal } of entries) {
-      if (!hasRoom(batch, bytes)) break;
+      if (!hasRoom(batch, bytes, bytesMax)) break;
       bytes += addTo(batch, level, ordinal);
     }
     this.#read(batch);
@@ -56,6 +78,10 @@ export class BodyLoader {
 
   stop(): void {
     this.#isStopped = true;
+  }
+
+  get #bytesMax(): number {
+    return Math.min(READ_AHEAD_BYTES, Math.max(READ_BYTES_MIN, this.host.memory.roomToRead));
   }
 
   #read(batch: Batch): void {
@@ -78,9 +104,10 @@ export class BodyLoader {
 
   #hang(batch: Batch, payloads: readonly (Buffer | undefined)[]): number[] {
     const damaged: number[] = [];
+    let ordinal = -1;
     batch.sequences.forEach((sequence, index) => {
       const level = batch.levels[index]!;
-      const ordinal = level.find(sequence);
+      ordinal = level.findAfter(ordinal, sequence);
       if (ordinal === -1 || level.messageAt(ordinal) !== undefined) return;
       const message = decodePayload(payloads[index]);
       if (message === undefined) {
@@ -109,8 +136,8 @@ function emptyBatch(): Batch {
   return { levels: [], sequences: [], positions: [], sizes: [] };
 }
 
-function hasRoom(batch: Batch, bytes: number): boolean {
-  return batch.sequences.length < READ_AHEAD_MESSAGES && bytes < READ_AHEAD_BYTES;
+function hasRoom(batch: Batch, bytes: number, bytesMax: number): boolean {
+  return batch.sequences.length < READ_AHEAD_MESSAGES && bytes < bytesMax;
 }
 
 /** The bytes it adds; none when the message is in memory. */

@@ -2,6 +2,7 @@ import type { Chunk, Message } from '../message.js';
 
 /** Memory for logged messages over all queues; what does not fit is read back from the log. */
 export const MESSAGE_MEMORY_BYTES = 256 * 1024 * 1024;
+const READ_SHARE = 1 / 8;
 /** What an object and its two buffers cost beside their bytes. */
 const MESSAGE_OVERHEAD_BYTES = 300;
 
@@ -36,6 +37,11 @@ export class MessageMemory {
   /** A quarter is used at most: enough was let go of. */
   get isRelaxed(): boolean {
     return this.#boundedBytes * 4 <= this.limitBytes;
+  }
+
+  /** Bytes that one queue may read back now: a small part of what is free, as others read too and all of it is pinned until all is delivered. */
+  get roomToRead(): number {
+    return Math.max(0, this.limitBytes / 2 - this.#boundedBytes) * READ_SHARE;
   }
 
   /** True when the message may stay in memory; it is then counted. */

@@ -56,6 +56,8 @@ export class QueueIndex {
   /** Where the search for pages to merge goes on. */
   #hand = 0;
   #hasExpiries = false;
+  /** The highest sequence of an entry that was ever without its message in memory. */
+  #absentUpTo = 0;
 
   #front = 0;
   #back = 0;
@@ -126,6 +128,7 @@ export class QueueIndex {
     page.flags[slot] = flags;
     page.live++;
     if (message !== undefined) this.#hang(page, slot, message);
+    else this.#absentUpTo = sequence;
     if (expiresAt !== 0) this.#hasExpiries = true;
     if (this.#hasExpiries) page.setExpiry(slot, expiresAt);
     if (page.failures !== undefined) page.failures[slot] = 0;
@@ -154,6 +157,18 @@ export class QueueIndex {
       }
     }
     return this.sequenceAt(low) === sequence && this.#stateAt(low) !== GONE ? low : -1;
+  }
+
+  /** The same, for one that is mostly the next after `ordinal`. */
+  findAfter(ordinal: number, sequence: number): number {
+    const next = ordinal + 1;
+    if (next <= this.#front || next >= this.#back || this.sequenceAt(next) !== sequence) return this.find(sequence);
+    return this.#stateAt(next) === GONE ? -1 : next;
+  }
+
+  /** All that is ready is in memory: the next one pushed need not be read back if it stays there too. */
+  get isResident(): boolean {
+    return this.#readyCount === 0 || this.sequenceAt(this.nextReady()) > this.#absentUpTo;
   }
 
   /** The first ready entry, or -1. */
@@ -302,6 +317,7 @@ export class QueueIndex {
     }
     page.unhang(slot);
     this.#tighten(page, slot);
+    this.#absentUpTo = Math.max(this.#absentUpTo, page.sequences[slot]!);
     // Of a long queue most pages have no message in memory, and then need no column for them.
     if (page.hung === 0) page.messages = undefined;
   }

@@ -18,6 +18,8 @@ import { PriorityLevels } from './priority-levels.js';
 import type { QueueHost } from './queue-host.js';
 import { LOGGED, type QueueIndex, REDELIVERED } from './queue-index.js';
 
+/** A queue this short keeps what is published to it in memory although its head has to be read back, and so comes to need no reading. */
+const ALWAYS_KEPT_MESSAGES = 4096;
 /** Deliveries of one queue before the others get their turn. */
 const DELIVERIES_PER_RUN_MAX = 2048;
 
@@ -142,7 +144,9 @@ export class Queue implements Destination, SettlementQueue {
     const level = this.#levels.of(priority);
     const isLogged = recordBytes > 0;
     if (!isLogged) this.host.memory.hold(message);
-    const stays = !isLogged || this.host.memory.admit(message);
+    // Behind others that must be read back it would only wait in memory for being let go of, unless the queue is short.
+    const isWorthKeeping = level.readyCount < ALWAYS_KEPT_MESSAGES || level.isResident;
+    const stays = !isLogged || (isWorthKeeping && this.host.memory.admit(message));
     const flags = isLogged ? LOGGED : 0;
     level.push(sequence, position, recordBytes, message.body.length, expiresAt, flags, stays ? message : undefined);
 
@@ -367,7 +371,10 @@ export class Queue implements Destination, SettlementQueue {
         return;
       }
       const consumer = this.#consumers.takeTurn();
-      if (consumer === undefined) return;
+      if (consumer === undefined) {
+        this.#loader.readAhead(level, ordinal);
+        return;
+      }
       this.#handTo(consumer, level, ordinal, message, acks);
     }
     this.schedule();

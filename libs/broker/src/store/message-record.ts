@@ -41,6 +41,23 @@ export function encodeMessage(message: Message): readonly Buffer[] {
   return body.length === 0 ? [head, properties] : [head, properties, body];
 }
 
+/** Neighbours in the log mostly have the same exchange and key: the same string comes back, without decoding. */
+class RepeatedText {
+  #bytes = Buffer.alloc(0);
+  #text = '';
+
+  decode(payload: Buffer, start: number, end: number): string {
+    if (payload.compare(this.#bytes, 0, this.#bytes.length, start, end) !== 0) {
+      this.#text = decodeText(payload, start, end);
+      this.#bytes = Buffer.from(payload.subarray(start, end));
+    }
+    return this.#text;
+  }
+}
+
+const exchanges = new RepeatedText();
+const routingKeys = new RepeatedText();
+
 /** The message as slices of `payload`. Throws RangeError when the payload is none of ours; a checksum has vouched for the bytes. */
 export function decodeMessage(payload: Buffer): Message {
   const format = payload.readUInt8(0);
@@ -48,8 +65,8 @@ export function decodeMessage(payload: Buffer): Message {
   const propertiesBytes = payload.readUInt32BE(1);
   const exchangeEnd = FIXED_BYTES + payload.readUInt16BE(5);
   const routingKeyEnd = exchangeEnd + payload.readUInt16BE(7);
-  const exchange = decodeText(payload, FIXED_BYTES, exchangeEnd);
-  const routingKey = decodeText(payload, exchangeEnd, routingKeyEnd);
+  const exchange = exchanges.decode(payload, FIXED_BYTES, exchangeEnd);
+  const routingKey = routingKeys.decode(payload, exchangeEnd, routingKeyEnd);
 
   const blindKeys: string[] = [];
   let at = routingKeyEnd;
