@@ -45,6 +45,8 @@ export async function startBrokerServer(options: BrokerServerOptions): Promise<B
     const engine = await openEngine({
       directory: join(dataDirectory, 'broker'),
       loopbackUsers: configuration.loopbackUsers,
+      behaviour,
+      consumerTimeoutMs: configuration.consumerTimeoutMs,
       log: (text) => options.logger.warn(text),
       reserveBytes: RESERVE_BYTES,
     });

@@ -49,6 +49,8 @@ export interface BrokerOptions {
 /** How long `close` waits for clients to answer connection.close. */
 export const SHUTDOWN_MS_MAX = 3000;
 
+const MINUTE_MS = 60_000;
+
 /** The AMQP server. Owns its listening socket and the connections; the virtual hosts belong to the caller. */
 export class Broker {
   readonly counters = new Counters();
@@ -57,6 +59,7 @@ export class Broker {
   readonly #watch: DurabilityWatch;
   readonly #context: ConnectionContext;
   readonly #startedAt = Date.now();
+  readonly #minutes: NodeJS.Timeout;
   #server: Server | undefined;
   #tls: TlsListener | undefined;
   #alarm: string | undefined;
@@ -65,6 +68,7 @@ export class Broker {
     this.#options = options;
     this.#watch = new DurabilityWatch(options.durability);
     this.#context = this.#newContext(options);
+    this.#minutes = setInterval(() => this.#onMinute(), MINUTE_MS).unref();
     options.virtualHosts.onDeleting((name) => {
       const isThere = (connection: Connection) => connection.open?.session.virtualHost.name === name;
       this.#closeConnections(isThere, `vhost '${name}' is deleted`);
@@ -160,7 +164,12 @@ export class Broker {
     }, SHUTDOWN_MS_MAX);
     await closed;
     clearTimeout(deadline);
+    clearInterval(this.#minutes);
     this.#watch.stop();
+  }
+
+  #onMinute(): void {
+    for (const connection of this.#connections) connection.onMinute();
   }
 
   #onAllClosed: () => void = () => {};

@@ -20,9 +20,11 @@ export interface Consumer {
 /** What a channel may do with a delivery it holds. Sequences are those given with the delivery; each is settled once. */
 export interface SettlementQueue {
   readonly name: string;
+  /** How long a delivery may stay unsettled; undefined is for ever. `askedMs`: the consumer's x-consumer-timeout. */
+  timeoutMs(askedMs: number | undefined): number | undefined;
   acknowledge(sequences: readonly number[]): void;
-  /** Back to the original position, marked redelivered. */
-  requeue(sequences: readonly number[]): void;
+  /** Back to the original position, marked redelivered. A failure counts towards the delivery limit; default true. */
+  requeue(sequences: readonly number[], isFailure?: boolean): void;
   /** basic.reject or basic.nack with requeue=false: dead-letter (reason `rejected`) or drop. */
   reject(sequences: readonly number[]): void;
 }

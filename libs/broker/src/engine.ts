@@ -1,6 +1,7 @@
 import assert from 'node:assert';
 import { type FileLayer, recoveryAction, SegmentLog } from '#segment-log';
 import { Accounts, LOOPBACK_USERS } from './access/accounts.js';
+import { type Behaviour, behaviourOf } from './compat.js';
 import { assembleEngine, type EngineStats } from './engine/assemble.js';
 import type { GivenVirtualHost } from './engine/virtual-hosts.js';
 import { type Clock, systemClock } from './queues/clock.js';
@@ -14,6 +15,10 @@ export interface EngineOptions {
   /** Holds the log; one engine at a time. Made when it does not exist. */
   directory: string;
   clock?: Clock;
+  /** How RabbitMQ's versions differ; see `behaviourOf`. Default: as 3.13. */
+  behaviour?: Behaviour;
+  /** How long deliveries may stay unsettled, where queue and consumer say nothing; 0 is for ever. Default: RabbitMQ's for quorum queues, for ever for classic ones. */
+  consumerTimeoutMs?: number | undefined;
   /** Takes one sentence about something an operator should know: damage found, a definition left out. */
   log?: (text: string) => void;
   /** Users that may log in from this machine only; default guest. */
@@ -57,6 +62,7 @@ export interface Engine extends VirtualHostDirectory {
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { directory, clock = systemClock, log: report = () => undefined, segmentBytes, messageMemoryBytes } = options;
   const { files, reserveBytes } = options;
+  const { behaviour = behaviourOf(), consumerTimeoutMs } = options;
   let assembled: Awaited<ReturnType<typeof assembleEngine>> | undefined;
   const filled = () => {
     assert(assembled, 'the log asks about messages only once it was told that the queues are filled');
@@ -80,7 +86,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     report(`${finding.file} at byte ${finding.offset}: ${finding.says}`);
   });
   for (const { file, offset, says } of log.recovery.findings) report(`${file} at byte ${offset}: ${says}`);
-  assembled = await assembleEngine({ log, clock, report, messageMemoryBytes });
+  assembled = await assembleEngine({ log, clock, report, messageMemoryBytes, behaviour, consumerTimeoutMs });
   log.startReclaiming();
   const { virtualHosts, definitionLog, stats, stop } = assembled;
   const accounts = new Accounts({ log: definitionLog, loopbackUsers: options.loopbackUsers ?? LOOPBACK_USERS, report });

@@ -25,4 +25,20 @@ export class Message {
     /** Keys of a BCC header, which the engine took out of `properties`: consumers must not see them, dead-lettering still uses them. */
     readonly blindKeys: readonly string[] = NO_KEYS,
   ) {}
+
+  /** Whether x-death among its headers is the broker's own record. */
+  get vouchesForDeaths(): boolean {
+    return true;
+  }
+}
+
+/** A client put x-death there. Consumers see it; when the message dies, its record begins anew. */
+export class MessageWithClientDeaths extends Message {
+  constructor({ exchange, routingKey, properties, body, blindKeys }: Message) {
+    super(exchange, routingKey, properties, body, blindKeys);
+  }
+
+  override get vouchesForDeaths(): boolean {
+    return false;
+  }
 }

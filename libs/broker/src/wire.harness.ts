@@ -349,6 +349,13 @@ export class FakeQueue implements SettlementQueue {
     readonly exclusive: boolean,
   ) {}
 
+  /** What `timeoutMs` answers when the consumer asks for nothing. */
+  consumerTimeoutMs: number | undefined;
+
+  timeoutMs(askedMs: number | undefined): number | undefined {
+    return askedMs ?? this.consumerTimeoutMs;
+  }
+
   acknowledge(sequences: readonly number[]): void {
     this.#settle('ack', sequences);
   }

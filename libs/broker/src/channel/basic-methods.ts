@@ -15,7 +15,7 @@ export const basicMethods: MethodHandlers = {
   'basic.qos': (channel, { prefetchSize, prefetchCount, global }) => {
     if (prefetchSize !== 0) throw new ConnectionError('not-implemented', `prefetch_size!=0 (${prefetchSize})`);
     const { prefetch } = channel.deliveries;
-    if (global) prefetch.shared = prefetchCount;
+    if (global && channel.host.behaviour.globalQos === 'shared') prefetch.shared = prefetchCount;
     else prefetch.perConsumer = prefetchCount;
     channel.send('basic.qos-ok', {});
     channel.deliveries.wakeConsumers();
@@ -38,10 +38,13 @@ export const basicMethods: MethodHandlers = {
         `reached maximum (${CONSUMERS_PER_CHANNEL_MAX}) of consumers per channel`,
       );
     }
-    const priority = priorityOf(args.arguments, queueName, channel.host.virtualHost.name);
+    const { name: virtualHost } = channel.host.virtualHost;
+    const subject = `queue '${queueName}' in vhost '${virtualHost}'`;
+    const priority = integerArgument(args.arguments, 'x-priority', subject) ?? 0;
+    const timeoutMs = integerArgument(args.arguments, 'x-consumer-timeout', subject);
     const { noAck, exclusive } = args;
     const prefetch = channel.deliveries.prefetch.perConsumer;
-    channel.deliveries.consume({ tag, queueName, noAck, exclusive, priority, prefetch });
+    channel.deliveries.consume({ tag, queueName, noAck, exclusive, priority, prefetch, timeoutMs });
     // Deliveries begin in a later turn, so this comes first.
     if (!args.nowait) channel.send('basic.consume-ok', { consumerTag: tag });
   },
@@ -95,13 +98,13 @@ function generatedTag(): string {
   return `amq.ctag-${randomBytes(16).toString('base64url')}`;
 }
 
-function priorityOf(args: Table, queueName: string, virtualHost: string): number {
-  const field = findField(args, 'x-priority');
-  if (field === undefined) return 0;
-  const priority = integerOf(field);
-  if (priority !== undefined) return priority;
+function integerArgument(args: Table, name: string, subject: string): number | undefined {
+  const field = findField(args, name);
+  if (field === undefined) return undefined;
+  const value = integerOf(field);
+  if (value !== undefined) return value;
   throw new ChannelError(
     'precondition-failed',
-    `invalid arg 'x-priority' for queue '${queueName}' in vhost '${virtualHost}': "expected integer, got ${FIELD_TYPE_NAMES[field.tag]}"`,
+    `invalid arg '${name}' for ${subject}: "expected integer, got ${FIELD_TYPE_NAMES[field.tag]}"`,
   );
 }

@@ -11,6 +11,8 @@ export interface Subscription {
   priority: number;
   /** Unsettled deliveries it may hold; 0 is unlimited. Fixed when it starts. */
   prefetch: number;
+  /** x-consumer-timeout, in milliseconds. */
+  timeoutMs?: number | undefined;
 }
 
 /** A basic.consume of one channel. Owned by `Deliveries`, which removes it on cancel and at the end of the channel. */
@@ -21,6 +23,7 @@ export class ChannelConsumer implements Consumer {
   readonly exclusive: boolean;
   readonly priority: number;
   readonly prefetch: number;
+  readonly timeoutMs: number | undefined;
   /** The tag as a short string on the wire. */
   readonly tagBytes: Buffer;
   unacked = 0;
@@ -36,6 +39,7 @@ export class ChannelConsumer implements Consumer {
     this.exclusive = subscription.exclusive;
     this.priority = subscription.priority;
     this.prefetch = subscription.prefetch;
+    this.timeoutMs = subscription.timeoutMs;
     this.tagBytes = Buffer.alloc(1 + textBytes(this.tag));
     this.tagBytes[0] = this.tagBytes.length - 1;
     encodeTextInto(this.tagBytes, 1, this.tag);

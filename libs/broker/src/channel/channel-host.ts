@@ -1,4 +1,5 @@
 import type { Rights } from '../access/rights.js';
+import type { Behaviour } from '../compat.js';
 import type { Output } from '../connection/output.js';
 import type { Counters } from '../counters.js';
 import type { Durability, Owner, VirtualHost } from '../virtual-host.js';
@@ -8,6 +9,8 @@ import type { ReplyAddresses } from './direct-reply.js';
 /** What is known of an open connection wherever its channels work, and what they may ask of it. */
 export interface ConnectionView {
   readonly virtualHost: VirtualHost;
+  /** How RabbitMQ's versions differ. */
+  readonly behaviour: Behaviour;
   /** Of the virtual host. */
   readonly replies: ReplyAddresses;
   readonly durability: Durability;

@@ -19,6 +19,7 @@ import type { ChannelHost } from './channel-host.js';
 import { Deliveries } from './deliveries.js';
 import { handle } from './method-handlers.js';
 import { Publishing } from './publishing.js';
+import type { SettlementKind } from './transaction.js';
 
 const KEY_CLOSE_OK = methodKey('channel.close-ok');
 const KEY_CLOSE = methodKey('channel.close');
@@ -120,6 +121,11 @@ export class Channel {
     this.#awaitLog(this.publishing.sendConfirms() || (transaction?.committingUpTo ?? 0));
   }
 
+  /** A minute has passed. Throws ChannelError 406 when a delivery was held too long and that closes the channel. */
+  onMinute(): void {
+    if (this.#state === 'open') this.deliveries.onMinute();
+  }
+
   /** commit-ok follows when the log is durable up to `offset`. */
   sendCommitOkWhenDurable(offset: number): void {
     if (offset <= this.host.durability.durable) {
@@ -187,7 +193,7 @@ export class Channel {
       case KEY_NACK:
         this.#settlement.read(bytes, start, end);
         this.#settle(
-          (this.#settlement.bits & NACK_REQUEUE) !== 0 ? 'requeue' : 'reject',
+          (this.#settlement.bits & NACK_REQUEUE) !== 0 ? this.#nackRequeue : 'reject',
           (this.#settlement.bits & NACK_MULTIPLE) !== 0,
         );
         return;
@@ -203,7 +209,11 @@ export class Channel {
     }
   }
 
-  #settle(kind: 'ack' | 'requeue' | 'reject', multiple: boolean): void {
+  get #nackRequeue(): SettlementKind {
+    return this.host.behaviour.nackCountsAsFailure ? 'requeue' : 'return';
+  }
+
+  #settle(kind: SettlementKind, multiple: boolean): void {
     this.deliveries.settle(kind, this.#settlement.deliveryTag, multiple, this.publishing.transaction);
   }
 

@@ -195,6 +195,32 @@ export class Deliveries {
     this.wakeConsumers();
   }
 
+  /**
+   * A minute has passed: looks for deliveries that were held too long. Throws 406 where that closes the channel; elsewhere they
+   * return to their queue, and what the client says of them later changes nothing.
+   */
+  onMinute(): void {
+    this.unacked.minute++;
+    if (this.#host.behaviour.consumerTimeout === 'quorum-queue-takes-back') {
+      this.#takeBackOverdue();
+      return;
+    }
+    const overdue = this.unacked.findHeld((heldMs, queue, consumer) => isOverdue(heldMs, queue, consumer));
+    if (overdue === undefined) return;
+    const timeoutMs = overdue.queue.timeoutMs(overdue.consumer?.timeoutMs);
+    throw new ChannelError(
+      'precondition-failed',
+      `delivery acknowledgement on channel ${this.#number} timed out. Timeout value used: ${timeoutMs} ms. ` +
+        'This timeout value can be configured, see consumers doc guide to learn more',
+    );
+  }
+
+  #takeBackOverdue(): void {
+    const settled = new Settled();
+    this.unacked.takeBack(isOverdue, TAKEN_BACK, (queue, sequence) => settled.add(queue, sequence));
+    if (!settled.isEmpty) this.#handBack('requeue', settled);
+  }
+
   /** basic.recover: all unsettled deliveries go back to their places. */
   recover(): void {
     this.flush();
@@ -288,18 +314,32 @@ export class Deliveries {
     this.#handBack('requeue', settled);
   }
 
-  #handBack(kind: 'requeue' | 'reject', settled: Settled): void {
+  #handBack(kind: Exclude<SettlementKind, 'ack'>, settled: Settled): void {
     settled.flush((queue, sequences) => {
-      if (kind === 'requeue') {
-        this.#host.counters.requeued += sequences.length;
-        queue.requeue(sequences);
-      } else {
+      if (kind === 'reject') {
         this.#host.counters.rejected += sequences.length;
         queue.reject(sequences);
+      } else {
+        this.#host.counters.requeued += sequences.length;
+        queue.requeue(sequences, kind === 'requeue');
       }
     });
   }
 }
+
+function isOverdue(heldMs: number, queue: SettlementQueue, consumer: ChannelConsumer | undefined): boolean {
+  const timeoutMs = queue.timeoutMs(consumer?.timeoutMs);
+  return timeoutMs !== undefined && heldMs >= timeoutMs;
+}
+
+/** Stands in for the queue of a delivery that timed out: its consumer still holds the tag, and its place in the prefetch, until it settles it. */
+const TAKEN_BACK: SettlementQueue = {
+  name: '',
+  timeoutMs: () => undefined,
+  acknowledge() {},
+  requeue() {},
+  reject() {},
+};
 
 function unknownTag(tag: number): ChannelError {
   return new ChannelError('precondition-failed', `unknown delivery tag ${tag}`);

@@ -4,7 +4,8 @@ import type { Message } from '../message.js';
 import type { ChannelConsumer } from './channel-consumer.js';
 import type { Delivery } from './unacked.js';
 
-export type SettlementKind = 'ack' | 'requeue' | 'reject';
+/** `return` is a requeue that is no failure: it does not count towards the delivery limit. */
+export type SettlementKind = 'ack' | 'requeue' | 'return' | 'reject';
 
 /** Body bytes one open transaction may hold in memory. */
 export const TRANSACTION_BYTES_MAX = 128 * 1024 * 1024;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { SettlementQueue } from '../consumer.js';
 import { UnackedDeliveries } from './unacked.js';
 
-const QUEUE: SettlementQueue = { name: 'q', acknowledge() {}, requeue() {}, reject() {} };
+const QUEUE: SettlementQueue = { name: 'q', timeoutMs: () => undefined, acknowledge() {}, requeue() {}, reject() {} };
 
 describe('unacked deliveries', () => {
   it('behave as a sorted list of tags', () => {

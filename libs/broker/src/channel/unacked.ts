@@ -16,6 +16,10 @@ export type OnTaken = (
   tag: number,
 ) => void;
 
+/** Whether a delivery that was held so long is one to look for. */
+type FitsHeld = (heldMs: number, queue: SettlementQueue, consumer: ChannelConsumer | undefined) => boolean;
+
+const MINUTE_MS = 60_000;
 const FIRST_CAPACITY = 16;
 
 /** How many deliveries one channel may hold unsettled, also with an unlimited prefetch. */
@@ -28,6 +32,8 @@ export const UNACKED_PER_CHANNEL_MAX = 1_000_000;
 export class UnackedDeliveries {
   #tags = new Float64Array(FIRST_CAPACITY);
   #sequences = new Float64Array(FIRST_CAPACITY);
+  /** `minute` when it was added. */
+  #minutes = new Uint32Array(FIRST_CAPACITY);
   /** `undefined` marks a gap. */
   #queues: (SettlementQueue | undefined)[] = new Array(FIRST_CAPACITY);
   #consumers: (ChannelConsumer | undefined)[] = new Array(FIRST_CAPACITY);
@@ -35,6 +41,8 @@ export class UnackedDeliveries {
   /** Places in use, gaps included. */
   #length = 0;
   #count = 0;
+  /** Counted up by the owner, who thereby times what is held: no clock is asked for each delivery. */
+  minute = 0;
 
   get count(): number {
     return this.#count;
@@ -46,6 +54,7 @@ export class UnackedDeliveries {
     const place = (this.#head + this.#length) & (this.#tags.length - 1);
     this.#tags[place] = tag;
     this.#sequences[place] = sequence;
+    this.#minutes[place] = this.minute;
     this.#queues[place] = queue;
     this.#consumers[place] = consumer;
     this.#length++;
@@ -86,6 +95,39 @@ export class UnackedDeliveries {
     for (const { tag, queue, sequence, consumer } of all) this.add(tag, queue, sequence, consumer);
   }
 
+  /** A delivery that fits; `heldMs` is never more than the time it was really held, and at most two minutes less. */
+  findHeld(fits: FitsHeld): { queue: SettlementQueue; consumer: ChannelConsumer | undefined } | undefined {
+    for (const place of this.#placesHeldAMinute()) {
+      const queue = this.#queues[place]!;
+      const consumer = this.#consumers[place];
+      if (fits(this.#heldMs(place), queue, consumer)) return { queue, consumer };
+    }
+    return undefined;
+  }
+
+  /** Gives those that fit another queue, which settles them from now on; the old one's are handed to `onTaken`. */
+  takeBack(fits: FitsHeld, instead: SettlementQueue, onTaken: OnTaken): void {
+    for (const place of this.#placesHeldAMinute()) {
+      const queue = this.#queues[place]!;
+      const consumer = this.#consumers[place];
+      if (!fits(this.#heldMs(place), queue, consumer)) continue;
+      this.#queues[place] = instead;
+      onTaken(queue, this.#sequences[place]!, consumer, this.#tags[place]!);
+    }
+  }
+
+  *#placesHeldAMinute(): Generator<number> {
+    for (let index = 0; index < this.#length; index++) {
+      const place = (this.#head + index) & (this.#tags.length - 1);
+      if (this.#queues[place] !== undefined && this.#heldMs(place) > 0) yield place;
+    }
+  }
+
+  /** The minute it came in does not count: it may just have ended. */
+  #heldMs(place: number): number {
+    return (this.minute - this.#minutes[place]! - 1) * MINUTE_MS;
+  }
+
   #takeAt(place: number, onTaken: OnTaken): void {
     const queue = this.#queues[place]!;
     const consumer = this.#consumers[place];
@@ -119,13 +161,20 @@ export class UnackedDeliveries {
 
   /** Closes the gaps when they are at least half of all places, else doubles. */
   #makeRoom(): void {
-    const old = { tags: this.#tags, sequences: this.#sequences, queues: this.#queues, consumers: this.#consumers };
+    const old = {
+      tags: this.#tags,
+      sequences: this.#sequences,
+      minutes: this.#minutes,
+      queues: this.#queues,
+      consumers: this.#consumers,
+    };
     const mask = old.tags.length - 1;
     const capacity = this.#count * 2 <= old.tags.length ? old.tags.length : old.tags.length * 2;
     const head = this.#head;
     const length = this.#length;
     this.#tags = new Float64Array(capacity);
     this.#sequences = new Float64Array(capacity);
+    this.#minutes = new Uint32Array(capacity);
     this.#queues = new Array(capacity);
     this.#consumers = new Array(capacity);
     this.#head = 0;
@@ -134,7 +183,10 @@ export class UnackedDeliveries {
     for (let index = 0; index < length; index++) {
       const place = (head + index) & mask;
       const queue = old.queues[place];
-      if (queue !== undefined) this.add(old.tags[place]!, queue, old.sequences[place]!, old.consumers[place]);
+      if (queue === undefined) continue;
+      this.add(old.tags[place]!, queue, old.sequences[place]!, old.consumers[place]);
+      // The head is at 0 now.
+      this.#minutes[this.#length - 1] = old.minutes[place]!;
     }
   }
 }

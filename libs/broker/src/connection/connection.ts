@@ -203,6 +203,12 @@ export class Connection implements DurabilityWaiter {
     return this.#relaxFlow() || isWaiting;
   }
 
+  /** A minute has passed. */
+  onMinute(): void {
+    const { open } = this;
+    if (open !== undefined) this.#guard(() => open.session.onMinute());
+  }
+
   /** The broker's alarm came or went. When it comes, a connection is blocked at its next publish. */
   onAlarm(): void {
     if (this.#context.alarm !== undefined) return;
@@ -456,6 +462,7 @@ export class Connection implements DurabilityWaiter {
     const { replies, virtualHost } = served;
     const rights = users.rightsIn?.(login.user, virtualHost.name) ?? ALL_RIGHTS;
     return new Session({
+      behaviour,
       replies,
       rights,
       virtualHost: new GuardedVirtualHost(virtualHost, rights, login.user, behaviour.refusalNamesPermission),

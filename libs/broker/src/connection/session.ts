@@ -3,6 +3,7 @@ import type { Rights } from '../access/rights.js';
 import { Channel } from '../channel/channel.js';
 import type { ChannelHost, ConnectionView } from '../channel/channel-host.js';
 import type { ReplyAddresses } from '../channel/direct-reply.js';
+import type { Behaviour } from '../compat.js';
 import type { Counters } from '../counters.js';
 import { ConnectionError } from '../errors.js';
 import type { Durability, Owner, VirtualHost } from '../virtual-host.js';
@@ -22,6 +23,7 @@ export interface SessionHost extends ConnectionView {
 /** The channels of an open connection. */
 export class Session implements ChannelHost {
   readonly virtualHost: VirtualHost;
+  readonly behaviour: Behaviour;
   readonly replies: ReplyAddresses;
   readonly durability: Durability;
   readonly counters: Counters;
@@ -43,6 +45,7 @@ export class Session implements ChannelHost {
   constructor(host: SessionHost) {
     this.#host = host;
     this.virtualHost = host.virtualHost;
+    this.behaviour = host.behaviour;
     this.replies = host.replies;
     this.durability = host.durability;
     this.counters = host.counters;
@@ -98,6 +101,18 @@ export class Session implements ChannelHost {
     this.#awaitingLog.clear();
     for (const channel of waiting) channel.onDurable();
     return this.#awaitingLog.size > 0;
+  }
+
+  /** A minute has passed: deliveries that wait too long for their settlement time out. */
+  onMinute(): void {
+    for (const channel of this.#channels.values()) {
+      channel.methodKey = 0;
+      try {
+        channel.onMinute();
+      } catch (error) {
+        this.#onError(error, channel);
+      }
+    }
   }
 
   /** The client has read what it was sent. */

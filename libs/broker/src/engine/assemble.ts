@@ -1,4 +1,5 @@
 import type { LogStats, Position, RecoveredQueue } from '#segment-log';
+import type { Behaviour } from '../compat.js';
 import type { Clock } from '../queues/clock.js';
 import { DeliveryTick } from '../queues/delivery-tick.js';
 import { MemoryRelief } from '../queues/memory-relief.js';
@@ -47,14 +48,18 @@ export async function assembleEngine(parts: {
   clock: Clock;
   report: (text: string) => void;
   messageMemoryBytes: number | undefined;
+  behaviour: Behaviour;
+  consumerTimeoutMs: number | undefined;
 }): Promise<AssembledEngine> {
-  const { log, clock, report } = parts;
+  const { log, clock, report, behaviour, consumerTimeoutMs } = parts;
   const tick = new DeliveryTick();
   const memory = new MessageMemory(parts.messageMemoryBytes, () => tick.addLast(relief));
   const definitionLog = syncedSoon(log);
   const queueNumbers = new QueueNumbers(definitionLog);
   const sequences = new Sequences(log.lastSequence);
   const virtualHosts = new VirtualHosts({
+    behaviour,
+    consumerTimeoutMs,
     clock,
     log,
     memory,

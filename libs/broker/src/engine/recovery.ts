@@ -1,6 +1,6 @@
 import { findField, peekProperty, type Table } from '#amqp-codec';
 import type { RecoveredQueue } from '#segment-log';
-import { readQueueSettings } from '../queues/arguments.js';
+import { restoreQueueSettings } from '../queues/arguments.js';
 import { READ_AHEAD_BYTES, READ_AHEAD_MESSAGES } from '../queues/body-loader.js';
 import { Queue } from '../queues/queue.js';
 import type { QueueHost } from '../queues/queue-host.js';
@@ -54,7 +54,12 @@ function addRescueQueue(found: RecoveredQueue, { topology, host }: RescuePlace):
     `${found.count} messages of a queue without a definition are kept in queue '${name}'; move them where they belong, then delete it`,
   );
   const properties = { name, durable: true, autoDelete: false, arguments: RESCUED, owner: undefined };
-  const queue = new Queue(properties, readQueueSettings(RESCUED, `queue '${name}'`), found.queue, host);
+  const queue = new Queue(
+    properties,
+    restoreQueueSettings(RESCUED, `queue '${name}'`, host.behaviour),
+    found.queue,
+    host,
+  );
   topology.addQueue(queue);
   return queue;
 }
@@ -74,7 +79,7 @@ function restoreExchange(exchange: StoredExchange, topology: Topology): void {
 
 function restoreQueue(stored: StoredQueue, topology: Topology, host: QueueHost): void {
   const { name, number, autoDelete, arguments: queueArguments } = stored;
-  const settings = readQueueSettings(queueArguments, `queue '${name}'`);
+  const settings = restoreQueueSettings(queueArguments, `queue '${name}'`, host.behaviour);
   const properties = { name, durable: true, autoDelete, arguments: queueArguments, owner: undefined };
   topology.restoreQueue(new Queue(properties, settings, number, host));
 }

@@ -1,12 +1,14 @@
 import { findField } from '#amqp-codec';
 import type { Consumer } from '../consumer.js';
-import { ChannelError } from '../errors.js';
+import { ChannelError, ConnectionError } from '../errors.js';
 import { assertSameProperty, FIELD_TYPE_NAMES } from '../exchanges/equivalence.js';
 import { EXCHANGE_TYPES, type Exchange } from '../exchanges/exchange.js';
 import { readRoutingKeys } from '../exchanges/extra-keys.js';
 import { assertHeadersArguments, HeadersRouting } from '../exchanges/headers.js';
-import type { Message } from '../message.js';
+import { assertTopicKey, TopicRouting } from '../exchanges/topic.js';
+import { type Message, MessageWithClientDeaths } from '../message.js';
 import { assertSameQueueArguments, readQueueSettings } from '../queues/arguments.js';
+import { namesDeaths } from '../queues/dead-letter.js';
 import { readExpirationMs } from '../queues/expiration.js';
 import { Queue } from '../queues/queue.js';
 import type { QueueHost } from '../queues/queue-host.js';
@@ -61,7 +63,8 @@ export class EngineVirtualHost implements VirtualHost {
       existing.assertSame(declaration, subject);
       return;
     }
-    if (Object.hasOwn(EXCHANGE_TYPES, declaration.type)) this.#checkNewExchange(declaration, name);
+    if (!Object.hasOwn(EXCHANGE_TYPES, declaration.type)) throw this.#unknownType(declaration.type);
+    this.#checkNewExchange(declaration, name);
     const { type, durable, autoDelete, internal } = declaration;
     this.topology.addExchange({ name, type, durable, autoDelete, internal, arguments: declaration.arguments });
   }
@@ -148,7 +151,14 @@ export class EngineVirtualHost implements VirtualHost {
   publish(received: Message): PublishResult {
     const exchange = this.#exchangeForPublish(received.exchange);
     const { routingKeys, message } = readRoutingKeys(received);
-    return this.publisher.publish(exchange, message, routingKeys);
+    return this.publisher.publish(exchange, this.#withTrust(message), routingKeys);
+  }
+
+  /** Where x-death of a client counts for nothing, the message must say so: its copy in a dead-letter exchange is ours. */
+  #withTrust(message: Message): Message {
+    return this.host.behaviour.trustsClientDeaths || !namesDeaths(message)
+      ? message
+      : new MessageWithClientDeaths(message);
   }
 
   consume(queueName: string, consumer: Consumer, owner: Owner): void {
@@ -195,7 +205,7 @@ export class EngineVirtualHost implements VirtualHost {
       if (existing.properties.owner !== (declaration.exclusive ? owner : undefined)) throw this.#lockedQueue(name);
       assertSameProperty(subject, 'durable', durable, existing.properties.durable);
       assertSameProperty(subject, 'auto_delete', declaration.autoDelete, existing.properties.autoDelete);
-      assertSameQueueArguments(declaration.arguments, existing.properties.arguments, subject);
+      assertSameQueueArguments(declaration.arguments, existing.properties.arguments, subject, this.host.behaviour);
       return existing;
     }
     return this.#createQueue({ ...declaration, durable }, owner);
@@ -212,8 +222,9 @@ export class EngineVirtualHost implements VirtualHost {
       throw new ChannelError('precondition-failed', text);
     }
     const name = declaration.name === '' ? (declaration.serverName ?? newServerName()) : declaration.name;
-    const settings = readQueueSettings(declaration.arguments, this.#queueSubject(name));
+    const settings = readQueueSettings(declaration.arguments, this.#queueSubject(name), this.host.behaviour);
     if (settings.type === 'quorum') this.#checkQuorum(declaration, name);
+    this.#checkTransient(declaration);
 
     const { durable, exclusive, autoDelete } = declaration;
     const queue = new Queue(
@@ -243,6 +254,21 @@ export class EngineVirtualHost implements VirtualHost {
     throw new ChannelError('precondition-failed', `invalid property '${flaw[0]}' for ${this.#queueSubject(name)}`);
   }
 
+  #unknownType(type: string): Error {
+    const text = `unknown exchange type '${type}'`;
+    return this.host.behaviour.unknownExchangeType === 'closes-channel'
+      ? new ChannelError('precondition-failed', text)
+      : new ConnectionError('command-invalid', text);
+  }
+
+  #checkTransient({ durable, exclusive }: QueueDeclaration): void {
+    if (durable || exclusive || this.host.behaviour.transientQueues === 'accepted') return;
+    throw new ConnectionError(
+      'internal-error',
+      'Feature `transient_nonexcl_queues` is deprecated. By default, this feature is not permitted anymore: declare the queue durable or exclusive',
+    );
+  }
+
   #checkNewExchange(declaration: ExchangeDeclaration, name: string): void {
     if (name.startsWith(RESERVED_PREFIX)) {
       throw new ChannelError('access-refused', `exchange name '${name}' contains reserved prefix 'amq.*'`);
@@ -256,6 +282,7 @@ export class EngineVirtualHost implements VirtualHost {
 
   #bind(source: Exchange, destination: Exchange | Queue, binding: Binding): void {
     if (source.routing instanceof HeadersRouting) assertHeadersArguments(binding.arguments);
+    if (source.routing instanceof TopicRouting) assertTopicKey(binding.routingKey, this.host.behaviour.topicHashesMax);
     this.topology.bind(source, destination, binding);
   }
 

@@ -1,5 +1,4 @@
 import { findField } from '#amqp-codec';
-import { ConnectionError } from '../errors.js';
 import type { ExchangeDeclaration } from '../virtual-host.js';
 import type { StoredBinding } from './binding.js';
 import { DirectRouting } from './direct.js';
@@ -65,8 +64,8 @@ export class Exchange implements Destination {
   }
 }
 
-/** The routing of a declared type; an unknown one closes the connection with 503, as RabbitMQ before 4.0. */
+/** The routing of a type. Throws RangeError for one that a damaged definition may name. */
 export function createRouting(type: string): RoutingTable {
   if (Object.hasOwn(EXCHANGE_TYPES, type)) return EXCHANGE_TYPES[type as ExchangeType]();
-  throw new ConnectionError('command-invalid', `unknown exchange type '${type}'`);
+  throw new RangeError(`unknown exchange type '${type}'`);
 }

@@ -1,3 +1,4 @@
+import { ChannelError } from '../errors.js';
 import { type Destination, NO_DESTINATIONS, type Route, type RoutingTable } from './routing.js';
 
 /** One word of binding keys. `#` nodes also stand for themselves repeated: they match zero or more words. */
@@ -44,6 +45,14 @@ export class TopicRouting implements RoutingTable {
     for (const node of active) matched.push(...node.destinations);
     return matched;
   }
+}
+
+/** Throws 406 for more `#` than later RabbitMQ takes: each multiplies what one message may have to walk there. */
+export function assertTopicKey(bindingKey: string, hashesMax: number): void {
+  const hashes = wordsOf(bindingKey).filter((word) => word === '#').length;
+  if (hashes <= hashesMax) return;
+  const text = `invalid binding key '${bindingKey}': it holds ${hashes} wildcards '#', at most ${hashesMax} are allowed`;
+  throw new ChannelError('precondition-failed', text);
 }
 
 function step(active: Set<TrieNode>, word: string): Set<TrieNode> {

@@ -1,4 +1,5 @@
 import { type Field, findField, integerOf, type Table } from '#amqp-codec';
+import { type Behaviour, behaviourOf } from '../compat.js';
 import { ChannelError } from '../errors.js';
 import { assertSameArgument, FIELD_TYPE_NAMES } from '../exchanges/equivalence.js';
 
@@ -23,13 +24,15 @@ export interface QueueSettings {
   readonly isSingleActiveConsumer: boolean;
   /** Failed deliveries after which a message is dead-lettered. */
   readonly deliveryLimit: number | undefined;
+  /** How long a delivery may stay unsettled; 0 is for ever. */
+  readonly consumerTimeoutMs: number | undefined;
 }
 
 /** One declare argument: which queue types know it and what is wrong with a value, in RabbitMQ's words. */
 interface ArgumentRule {
-  readonly types: readonly QueueType[];
+  readonly types: readonly QueueType[] | ((behaviour: Behaviour) => readonly QueueType[]);
   /** The reason of the 406, or undefined when the value is good. */
-  flaw(field: Field, all: Table): string | undefined;
+  flaw(field: Field, all: Table, behaviour: Behaviour): string | undefined;
 }
 
 const EVERY: readonly QueueType[] = ['classic', 'quorum'];
@@ -58,9 +61,16 @@ const ARGUMENTS: Record<string, ArgumentRule> = {
     types: EVERY,
     flaw: oneOf(['drop-head', 'reject-publish', 'reject-publish-dlx'], 'invalid_overflow'),
   },
-  'x-queue-mode': { types: CLASSIC, flaw: oneOf(['default', 'lazy'], 'unsupported queue mode') },
+  'x-queue-mode': {
+    types: ({ legacyClassicArguments }) => (legacyClassicArguments === 'accepted' ? CLASSIC : NEITHER),
+    flaw: oneOf(['default', 'lazy'], 'unsupported queue mode'),
+  },
   'x-queue-version': { types: CLASSIC, flaw: queueVersionFlaw },
   'x-single-active-consumer': { types: EVERY, flaw: booleanFlaw },
+  'x-consumer-timeout': {
+    types: ({ consumerTimeout }) => (consumerTimeout === 'quorum-queue-takes-back' ? QUORUM : EVERY),
+    flaw: ttlFlaw,
+  },
   'x-delivery-limit': { types: QUORUM, flaw: integerFlaw },
   'x-queue-leader-locator': { types: EVERY, flaw: textFlaw },
   'x-queue-master-locator': { types: CLASSIC, flaw: textFlaw },
@@ -72,7 +82,7 @@ const ARGUMENTS: Record<string, ArgumentRule> = {
 };
 
 /** Reads and checks the arguments of a new queue. Throws 406. `subject` reads like `queue 'q' in vhost '/'`. */
-export function readQueueSettings(table: Table, subject: string): QueueSettings {
+export function readQueueSettings(table: Table, subject: string, behaviour: Behaviour): QueueSettings {
   const deadLetterExchange = findField(table, 'x-dead-letter-exchange');
   if (deadLetterExchange !== undefined && deadLetterExchange.tag !== 'S') {
     const type = FIELD_TYPE_NAMES[deadLetterExchange.tag];
@@ -80,30 +90,41 @@ export function readQueueSettings(table: Table, subject: string): QueueSettings 
   }
   for (const [name, rule] of Object.entries(ARGUMENTS)) {
     const field = findField(table, name);
-    const flaw = field && rule.flaw(field, table);
+    const flaw = field && rule.flaw(field, table, behaviour);
     if (flaw !== undefined) throw preconditionFailed(`invalid arg '${name}' for ${subject}: ${flaw}`);
   }
   const type = queueTypeOf(table);
   for (const [name, rule] of Object.entries(ARGUMENTS)) {
-    if (rule.types.includes(type) || findField(table, name) === undefined) continue;
+    if (isKnown(rule, type, behaviour) || findField(table, name) === undefined) continue;
     throw preconditionFailed(`invalid arg '${name}' for ${subject} of queue type rabbit_${type}_queue`);
   }
-  return settingsOf(table, type);
+  return settingsOf(table, type, behaviour);
+}
+
+/** The settings of a queue that exists: what is refused today may have been fine when it was declared. */
+export function restoreQueueSettings(table: Table, subject: string, behaviour: Behaviour): QueueSettings {
+  const { legacyClassicArguments, consumerTimeout } = behaviourOf();
+  return readQueueSettings(table, subject, { ...behaviour, legacyClassicArguments, consumerTimeout });
+}
+
+function isKnown({ types }: ArgumentRule, type: QueueType, behaviour: Behaviour): boolean {
+  return (typeof types === 'function' ? types(behaviour) : types).includes(type);
 }
 
 /** A redeclaration: throws 406 when an argument that this type knows differs. */
-export function assertSameQueueArguments(received: Table, current: Table, subject: string): void {
+export function assertSameQueueArguments(received: Table, current: Table, subject: string, behaviour: Behaviour): void {
   const type = queueTypeOf(current);
   for (const [name, rule] of Object.entries(ARGUMENTS)) {
-    if (!rule.types.includes(type)) continue;
+    if (!isKnown(rule, type, behaviour)) continue;
     if (name === 'x-queue-type' && isClassic(received) && isClassic(current)) continue;
     assertSameArgument(subject, name, received, current);
   }
 }
 
-function settingsOf(table: Table, type: QueueType): QueueSettings {
+function settingsOf(table: Table, type: QueueType, behaviour: Behaviour): QueueSettings {
   const overflow = textOf(table, 'x-overflow') as Overflow | undefined;
-  const deliveryLimit = integerOf(findField(table, 'x-delivery-limit'));
+  const deliveryLimit =
+    integerOf(findField(table, 'x-delivery-limit')) ?? (type === 'quorum' ? behaviour.deliveryLimit : undefined);
   const singleActive = findField(table, 'x-single-active-consumer');
   // Quorum queues know no reject-publish-dlx: RabbitMQ accepts the word and drops from the head.
   const isUnknownToType = type === 'quorum' && overflow === 'reject-publish-dlx';
@@ -122,6 +143,7 @@ function settingsOf(table: Table, type: QueueType): QueueSettings {
     maxPriority: integerOf(findField(table, 'x-max-priority')) ?? 0,
     isSingleActiveConsumer: singleActive?.tag === 't' && singleActive.value,
     deliveryLimit: deliveryLimit === undefined || deliveryLimit < 0 ? undefined : deliveryLimit,
+    consumerTimeoutMs: integerOf(findField(table, 'x-consumer-timeout')),
   };
 }
 
@@ -153,10 +175,11 @@ function deadLetterKeyFlaw(field: Field, all: Table): string | undefined {
   return findField(all, 'x-dead-letter-exchange') === undefined ? 'routing_key_but_no_dlx_defined' : undefined;
 }
 
-function queueVersionFlaw(field: Field): string | undefined {
+function queueVersionFlaw(field: Field, _all: Table, behaviour: Behaviour): string | undefined {
   const version = integerOf(field);
   if (version === undefined) return integerFlaw(field);
-  return version === 1 || version === 2 ? undefined : `"unsupported queue version '${version}'"`;
+  const isServed = version === 2 || (version === 1 && behaviour.legacyClassicArguments === 'accepted');
+  return isServed ? undefined : `"unsupported queue version '${version}'"`;
 }
 
 function priorityFlaw(field: Field): string | undefined {

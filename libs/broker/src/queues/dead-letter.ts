@@ -23,7 +23,7 @@ export interface DeadLetter {
 /** The message that a dead-letter exchange gets: death recorded in its headers, expiration gone, everything else as it was. */
 export function deadLetterOf(message: Message, death: Death): DeadLetter {
   const { expiration, ...properties } = decodeProperties(message.properties);
-  const headers = properties.headers ?? [];
+  const headers = message.vouchesForDeaths ? (properties.headers ?? []) : withoutDeaths(properties.headers ?? []);
   const carbonKeys = stringsOf(findField(headers, 'CC'));
   const visibleKeys = [message.routingKey, ...carbonKeys];
   const deaths = recordDeath(headers, deathEvent(message, death, visibleKeys, expiration), death);
@@ -41,6 +41,18 @@ export function deadLetterOf(message: Message, death: Death): DeadLetter {
     routingKeys: isRerouted ? [death.deadLetterRoutingKey!] : [...visibleKeys, ...message.blindKeys],
     deaths,
   };
+}
+
+const DEATH_HEADER = /^x-(death$|(first|last)-death-)/;
+const DEATHS = Buffer.from('-death');
+
+/** Whether its headers may hold deaths: a quick look, which a text elsewhere among the properties can mislead without harm. */
+export function namesDeaths({ properties }: Message): boolean {
+  return properties.length > DEATHS.length && properties.includes(DEATHS);
+}
+
+function withoutDeaths(headers: Table): Table {
+  return headers.filter(([key]) => !DEATH_HEADER.test(key));
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Behaviour } from '../compat.js';
 import type { Message } from '../message.js';
 import type { MessageLog } from '../store/message-log.js';
 import type { Clock } from './clock.js';
@@ -13,6 +14,10 @@ export type BurialResult = 'moved' | 'dropped' | 'refused';
 export interface QueueHost {
   /** Name of the virtual host, for error texts. */
   readonly virtualHost: string;
+  /** How RabbitMQ's versions differ. */
+  readonly behaviour: Behaviour;
+  /** How long deliveries may stay unsettled, where nothing else is said; 0 is for ever. */
+  readonly consumerTimeoutMs: number | undefined;
   readonly clock: Clock;
   readonly log: MessageLog;
   readonly memory: MessageMemory;

@@ -9,6 +9,7 @@ import type { QueueSettings } from './arguments.js';
 import { BodyLoader } from './body-loader.js';
 import { BURIALS_WAITING_MAX, Burial } from './burial.js';
 import { ConsumerSet } from './consumer-set.js';
+import { consumerTimeoutOf } from './consumer-timeout.js';
 import type { DeathReason } from './dead-letter.js';
 import { failsForGood } from './delivery-limit.js';
 import { ExpiryTimer, expiryOf } from './expiry.js';
@@ -264,17 +265,21 @@ export class Queue implements Destination, SettlementQueue {
 
   // Settling
 
+  timeoutMs(askedMs: number | undefined): number | undefined {
+    return consumerTimeoutOf(this.settings, this.host.behaviour, this.host.consumerTimeoutMs, askedMs);
+  }
+
   acknowledge(sequences: readonly number[]): void {
     this.#settleHeld(sequences);
   }
 
-  requeue(sequences: readonly number[]): void {
+  requeue(sequences: readonly number[], isFailure = true): void {
     const marked: number[] = [];
     this.#levels.each(sequences, (level, ordinal, sequence) => {
       if (!level.isHeld(ordinal)) return;
       level.markRedelivered(ordinal);
       if (level.isLogged(ordinal)) marked.push(sequence);
-      if (failsForGood(this.settings, level, ordinal)) this.#die(level, ordinal, 'delivery_limit');
+      if (isFailure && failsForGood(this.settings, level, ordinal)) this.#die(level, ordinal, 'delivery_limit');
       else level.restore(ordinal);
     });
     if (marked.length > 0) this.host.log.appendMarks(this.number, marked);

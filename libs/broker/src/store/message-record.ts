@@ -1,9 +1,9 @@
 import { decodeText, encodeTextInto, textBytes } from '#amqp-codec';
-import { Message } from '../message.js';
+import { Message, MessageWithClientDeaths } from '../message.js';
 
 // The payload of a message record. Numbers are big-endian.
 //
-//   0   u8   format, 1
+//   0   u8   format, 1; 2 when x-death among the properties is the client's
 //   1   u32  bytes of the properties
 //   5   u16  bytes of the exchange's name
 //   7   u16  bytes of the routing key
@@ -13,6 +13,7 @@ import { Message } from '../message.js';
 //            body, up to the end of the payload
 
 const FORMAT = 1;
+const FORMAT_CLIENT_DEATHS = 2;
 const FIXED_BYTES = 11;
 
 let scratch = Buffer.allocUnsafeSlow(1024);
@@ -26,7 +27,7 @@ export function encodeMessage(message: Message): readonly Buffer[] {
   for (const key of blindKeys) headBytes += 2 + textBytes(key);
   if (headBytes > scratch.length) scratch = Buffer.allocUnsafeSlow(headBytes * 2);
 
-  scratch.writeUInt8(FORMAT, 0);
+  scratch.writeUInt8(message.vouchesForDeaths ? FORMAT : FORMAT_CLIENT_DEATHS, 0);
   scratch.writeUInt32BE(properties.length, 1);
   scratch.writeUInt16BE(exchangeBytes, 5);
   scratch.writeUInt16BE(routingKeyBytes, 7);
@@ -61,7 +62,8 @@ const routingKeys = new RepeatedText();
 /** The message as slices of `payload`. Throws RangeError when the payload is none of ours; a checksum has vouched for the bytes. */
 export function decodeMessage(payload: Buffer): Message {
   const format = payload.readUInt8(0);
-  if (format !== FORMAT) throw new RangeError(`message record of unknown format ${format}`);
+  if (format !== FORMAT && format !== FORMAT_CLIENT_DEATHS)
+    throw new RangeError(`message record of unknown format ${format}`);
   const propertiesBytes = payload.readUInt32BE(1);
   const exchangeEnd = FIXED_BYTES + payload.readUInt16BE(5);
   const routingKeyEnd = exchangeEnd + payload.readUInt16BE(7);
@@ -77,5 +79,7 @@ export function decodeMessage(payload: Buffer): Message {
   }
   const bodyStart = at + propertiesBytes;
   if (bodyStart > payload.length) throw new RangeError('message record shorter than its head says');
-  return new Message(exchange, routingKey, payload.subarray(at, bodyStart), payload.subarray(bodyStart), blindKeys);
+  const [properties, body] = [payload.subarray(at, bodyStart), payload.subarray(bodyStart)];
+  const message = new Message(exchange, routingKey, properties, body, blindKeys);
+  return format === FORMAT ? message : new MessageWithClientDeaths(message);
 }
