@@ -1,5 +1,6 @@
 import { CONTENT_HEADER_PREFIX_BYTES, CodecError, checkProperties, peekBodySize, peekContentClass } from '#amqp-codec';
 import { ChannelError, ConnectionError } from '../errors.js';
+import { BodyChunks } from './body-chunks.js';
 
 /** A content completely received. `properties` as in Message. */
 export type OnContent = (properties: Buffer, body: Buffer) => void;
@@ -7,7 +8,7 @@ export type OnContent = (properties: Buffer, body: Buffer) => void;
 type Assembly =
   | { readonly at: 'idle' }
   | { readonly at: 'awaiting-header' }
-  | { readonly at: 'awaiting-body'; properties: Buffer; bodyBytes: number; chunks: Buffer[]; bytesLeft: number };
+  | { readonly at: 'awaiting-body'; properties: Buffer; bodyBytes: number; chunks: BodyChunks; bytesLeft: number };
 
 const IDLE: Assembly = { at: 'idle' };
 const AWAITING_HEADER: Assembly = { at: 'awaiting-header' };
@@ -70,7 +71,13 @@ export class ContentAssembler {
       this.#onContent(properties, NO_BODY);
       return;
     }
-    this.#state = { at: 'awaiting-body', properties, bodyBytes, chunks: [], bytesLeft: bodyBytes };
+    this.#state = {
+      at: 'awaiting-body',
+      properties,
+      bodyBytes,
+      chunks: new BodyChunks(bodyBytes),
+      bytesLeft: bodyBytes,
+    };
   }
 
   body(bytes: Buffer, start: number, end: number): void {
@@ -86,18 +93,21 @@ export class ContentAssembler {
     const chunk = bytes.subarray(start, end);
     if (left > 0) {
       state.bytesLeft = left;
-      // Empty body frames are legal; keeping them would let a client grow the list for nothing.
-      if (chunk.length > 0) state.chunks.push(chunk);
+      state.chunks.add(chunk);
       return;
     }
     this.#state = IDLE;
-    const isWhole = state.chunks.length === 0;
-    this.#onContent(state.properties, isWhole ? chunk : Buffer.concat([...state.chunks, chunk], state.bodyBytes));
+    this.#onContent(state.properties, state.chunks.count === 0 ? chunk : joined(state.chunks, chunk));
   }
 
   #unexpected(): ConnectionError {
     return new ConnectionError('unexpected-frame', UNEXPECTED[this.#state.at]);
   }
+}
+
+function joined(chunks: BodyChunks, last: Buffer): Buffer {
+  chunks.add(last);
+  return chunks.join();
 }
 
 const UNEXPECTED: Record<Assembly['at'], string> = {

@@ -173,6 +173,7 @@ export class Deliveries {
    */
   settle(kind: SettlementKind, tag: number, multiple: boolean, transaction: Transaction | undefined): void {
     if (transaction !== undefined) {
+      transaction.checkRoom();
       const isKnown = this.#take(tag, multiple, (queue, sequence, consumer, each) =>
         transaction.addSettlement(kind, queue, sequence, consumer, each),
       );

@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { ChannelError } from '../errors.js';
+import { Message } from '../message.js';
 import { eventually, WireFixture } from '../wire.harness.js';
+import { TRANSACTION_BYTES_MAX, Transaction } from './transaction.js';
 
 const PERSISTENT = { deliveryMode: 2 };
 
@@ -47,6 +49,16 @@ describe('transactions', () => {
     peer.sends('tx.commit');
     await peer.expects('tx.commit-ok');
     expect(queue.calls).toEqual([['requeue', [1]]]);
+  });
+
+  it('have a bound that messages without a body meet too', () => {
+    const transaction = new Transaction();
+    const publish = () => transaction.addPublish(new Message('', 'q', Buffer.of(0, 0), Buffer.alloc(0)), false);
+    expect(() => {
+      for (let count = 0; count < TRANSACTION_BYTES_MAX / 256; count++) publish();
+    }).toThrow('commit more often');
+    transaction.clear();
+    expect(publish).not.toThrow();
   });
 
   it('know at once that a tag was settled in them', async () => {

@@ -7,8 +7,11 @@ import type { Delivery } from './unacked.js';
 /** `return` is a requeue that is no failure: it does not count towards the delivery limit. */
 export type SettlementKind = 'ack' | 'requeue' | 'return' | 'reject';
 
-/** Body bytes one open transaction may hold in memory. */
+/** What one open transaction may hold in memory. */
 export const TRANSACTION_BYTES_MAX = 128 * 1024 * 1024;
+/** What each costs beside the bytes of a message: without it empty messages, and settlements, would have no bound. */
+const PUBLISH_OVERHEAD_BYTES = 512;
+const SETTLEMENT_BYTES = 128;
 
 interface PendingPublish {
   message: Message;
@@ -37,16 +40,21 @@ export class Transaction {
   }
 
   addPublish(message: Message, mandatory: boolean): void {
-    this.#bytes += message.properties.length + message.body.length;
-    if (this.#bytes > TRANSACTION_BYTES_MAX) {
-      throw new ChannelError(
-        'precondition-failed',
-        `transaction holds more than ${TRANSACTION_BYTES_MAX} bytes; commit more often`,
-      );
-    }
+    this.#bytes += PUBLISH_OVERHEAD_BYTES + message.properties.length + message.body.length;
+    this.checkRoom();
     this.#publishes.push({ message, mandatory });
   }
 
+  /** Throws 406 when it holds too much already. */
+  checkRoom(): void {
+    if (this.#bytes <= TRANSACTION_BYTES_MAX) return;
+    throw new ChannelError(
+      'precondition-failed',
+      `transaction holds more than ${TRANSACTION_BYTES_MAX} bytes; commit more often`,
+    );
+  }
+
+  /** Never throws: what was taken from the unsettled must be kept. */
   addSettlement(
     kind: SettlementKind,
     queue: SettlementQueue,
@@ -54,6 +62,7 @@ export class Transaction {
     consumer: ChannelConsumer | undefined,
     tag: number,
   ): void {
+    this.#bytes += SETTLEMENT_BYTES;
     this.#settlements.push({ kind, delivery: { tag, queue, sequence, consumer } });
   }
 
