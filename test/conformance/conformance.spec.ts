@@ -45,7 +45,7 @@ beforeAll(async () => {
   const { hostname, port } = new URL(rabbitmq.url);
   theirs = await playOn({ host: hostname, port: Number(port) });
   if (MODE === 'record') recordAnew(theirs);
-}, 300_000);
+}, 600_000);
 
 afterAll(async () => {
   if (REPORT !== undefined) writeFileSync(REPORT, JSON.stringify(report()));
