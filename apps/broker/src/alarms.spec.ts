@@ -53,6 +53,15 @@ describe('alarms', () => {
     expect(heard).toEqual(['low on disk', 'clear']);
   });
 
+  it('rings by new watermarks at once', async () => {
+    await watch.look();
+    watch.setWatermarks({ memoryBytesMax: GIB / 2, diskFreeBytesMin: 0 });
+    await new Promise((resolve) => setImmediate(resolve));
+    watch.setWatermarks({ memoryBytesMax: 2 * GIB, diskFreeBytesMin: 0 });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(heard).toEqual(['low on memory', 'clear']);
+  });
+
   it('takes a folder that cannot be asked as a full disk', async () => {
     diskFreeBytes = undefined;
     await watch.look();

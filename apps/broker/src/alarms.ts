@@ -53,18 +53,26 @@ export class AlarmWatch {
 
   constructor(
     private readonly resources: Resources,
-    private readonly watermarks: Watermarks,
+    private watermarks: Watermarks,
     private readonly bell: AlarmBell,
     private readonly report: (text: string) => void,
   ) {}
 
-  start(): void {
+  /** The first look is taken when it resolves. */
+  async start(): Promise<void> {
     this.timer = setInterval(() => void this.look(), CHECK_MS);
     this.timer.unref();
+    await this.look();
   }
 
   stop(): void {
     clearInterval(this.timer);
+  }
+
+  /** Holds from the next look on, which is taken at once. */
+  setWatermarks(watermarks: Watermarks): void {
+    this.watermarks = watermarks;
+    void this.look();
   }
 
   /** One look; the timer calls it, and the log. */

@@ -9,6 +9,7 @@ import { lockDataFolder } from './data-folder-lock.js';
 import type { BrokerStatus } from './management/broker-status.js';
 import { ManagementModule } from './management/management.module.js';
 import { type ServiceAccount, ServiceUsers } from './service-users.js';
+import { watchSettings } from './settings-watch.js';
 import { statusOf } from './status.js';
 import { readCertificates, watchCertificates } from './tls-files.js';
 
@@ -33,7 +34,8 @@ export interface BrokerServer {
 
 /** @throws Error with one sentence: data folder in use, a port taken, the log unreadable */
 export async function startBrokerServer(options: BrokerServerOptions): Promise<BrokerServer> {
-  const { dataDirectory, configuration } = options.settings;
+  const { settings, logger } = options;
+  const { dataDirectory, configuration } = settings;
   const behaviour = behaviourOf(configuration.compat, configuration.permitDeprecated);
   const undo: (() => Promise<void>)[] = [];
   const close = async () => {
@@ -47,7 +49,7 @@ export async function startBrokerServer(options: BrokerServerOptions): Promise<B
       loopbackUsers: configuration.loopbackUsers,
       behaviour,
       consumerTimeoutMs: configuration.consumerTimeoutMs,
-      log: (text) => options.logger.warn(text),
+      log: (text) => logger.warn(text),
       reserveBytes: RESERVE_BYTES,
     });
     undo.push(() => engine.close());
@@ -59,10 +61,17 @@ export async function startBrokerServer(options: BrokerServerOptions): Promise<B
     if (configuration.tls !== undefined) undo.push(await listenTls(options, configuration.tls, broker));
     const watermarks = watermarksOf(configuration, behaviour.memoryShareMax);
     const resources = resourcesOf(dataDirectory, () => engine.isLowOnDisk);
-    const alarms = new AlarmWatch(resources, watermarks, broker, (text) => options.logger.warn(text));
-    alarms.start();
+    const alarms = new AlarmWatch(resources, watermarks, broker, (text) => logger.warn(text));
+    await alarms.start();
     engine.onLowOnDisk(() => void alarms.look());
     undo.push(async () => alarms.stop());
+    const unwatch = watchSettings(
+      settings.configFile,
+      process.env,
+      (changed) => alarms.setWatermarks(watermarksOf(changed, behaviour.memoryShareMax)),
+      (text) => logger.warn(text),
+    );
+    undo.push(async () => unwatch());
     const management = await serveManagement(options, statusOf(engine, broker, users));
     undo.push(() => management.close());
     return { amqpPort: broker.port, amqpsPort: broker.tlsPort, managementPort: portOf(management), close };

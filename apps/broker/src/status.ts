@@ -5,6 +5,7 @@ import type { BrokerStatus } from './management/broker-status.js';
 export function statusOf(engine: Engine, broker: Broker, users: Users): BrokerStatus {
   return {
     queues: () => engine.stats().queues,
+    connections: () => broker.stats().connections,
     totals() {
       const { exchanges, bindings, queues } = engine.stats();
       const { connectionCount, connections } = broker.stats();

@@ -9,6 +9,8 @@ export interface BrokerSettings {
   amqpsPort: number;
   managementPort: number;
   dataDirectory: string;
+  /** Path of `tocsin.yaml`, whether it exists or not. */
+  configFile: string;
   logLevel: string;
   configuration: BrokerConfiguration;
 }
@@ -28,6 +30,7 @@ export function loadBrokerSettings(environment: NodeJS.ProcessEnv): { settings: 
       amqpsPort: values.TOCSIN_AMQPS_PORT,
       managementPort: values.TOCSIN_MANAGEMENT_PORT,
       dataDirectory: values.TOCSIN_DATA_DIR,
+      configFile: values.TOCSIN_CONFIG,
       logLevel: values.TOCSIN_LOG_LEVEL,
       configuration,
     },

@@ -1,6 +1,7 @@
 /** What the management API shows. Handed in by the process, so that the pages know neither engine nor wire. */
 export interface BrokerStatus {
   queues(): QueueStatus[];
+  connections(): ConnectionStatus[];
   totals(): { connections: number; channels: number; consumers: number; exchanges: number; bindings: number };
   /** Counters that only grow, by RabbitMQ's name without prefix, e.g. `messages_received_total`. */
   counters(): Record<string, number>;
@@ -30,6 +31,33 @@ export interface RecoveryStatus {
     action: string;
     found: 'start' | 'running';
   }[];
+}
+
+/** An open connection; times in milliseconds since the epoch. */
+export interface ConnectionStatus {
+  name: string;
+  clientName: string | undefined;
+  clientProperties: Record<string, unknown>;
+  state: string;
+  user: string;
+  virtualHost: string;
+  mechanism: string;
+  connectedAt: number;
+  peer: {
+    remoteAddress: string;
+    remotePort: number;
+    localAddress: string;
+    localPort: number;
+    /** Absent: not encrypted. */
+    tls?: { protocol: string; cipher: string; peerSubject: string | undefined; peerIssuer: string | undefined };
+  };
+  channels: readonly object[];
+  channelMax: number;
+  frameMax: number;
+  heartbeatSeconds: number;
+  bytesRead: number;
+  bytesWritten: number;
+  backlogBytes: number;
 }
 
 export interface QueueStatus {

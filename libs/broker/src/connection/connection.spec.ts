@@ -159,6 +159,42 @@ describe('flow control', () => {
     await peer.expects('queue.declare-ok');
   });
 
+  it('tells a connection that came during an alarm only when it publishes, and lets consumers go on', async () => {
+    const fixture = new WireFixture();
+    fixture.broker.raiseAlarm('low on memory');
+    const [publisher, consumer] = [await fixture.aClient(), await fixture.aClient()];
+    await consumer.declares('q');
+    consumer.sends('basic.consume', { queue: 'q', consumerTag: 'c' });
+    await consumer.expects('basic.consume-ok');
+    publisher.publishes('q', 'one');
+    await publisher.expects('connection.blocked', { reason: 'low on memory' });
+    const { deliveryTag } = await consumer.expects('basic.deliver');
+    consumer.sends('basic.ack', { deliveryTag });
+    await consumer.expectsNothing();
+    expect(fixture.virtualHost.queue('q').calls).toEqual([['ack', [1]]]);
+  });
+
+  it('under an alarm does not take the silence of a blocked client for its death', async () => {
+    const fixture = new WireFixture();
+    const peer = fixture.connects();
+    jest.useFakeTimers(FAKED);
+    await peer.handshakes({ heartbeat: 10 });
+    await peer.opens();
+    await peer.declares('q');
+    fixture.broker.raiseAlarm('low on memory');
+    peer.publishes('q', 'one');
+    await peer.expects('connection.blocked');
+    for (let interval = 0; interval < 10; interval++) {
+      jest.advanceTimersByTime(10_000);
+      await peer.quiet();
+    }
+    expect(peer.isClosed).toBe(false);
+    fixture.broker.clearAlarm();
+    await peer.expects('connection.unblocked');
+    jest.advanceTimersByTime(30_000);
+    await peer.expectsEnd();
+  });
+
   it('stops deliveries to a client that does not read, and goes on when it does', async () => {
     const fixture = new WireFixture();
     const peer = await fixture.aClient();
