@@ -93,30 +93,59 @@ class QueueGathering {
   }
 
   finish(): RecoveredQueue {
-    const rows = this.liveRows();
-    const count = rows.length;
-    const queue: RecoveredQueue = {
-      queue: this.queue,
-      count,
-      sequences: new Float64Array(count),
-      positions: new Float64Array(count),
-      sizes: new Uint32Array(count),
-      expiresAt: new Float64Array(count),
-      flags: new Uint8Array(count),
-    };
+    const count = this.isAscending() ? this.keepLiveInPlace() : this.copyLive();
     const marked = this.marked.sorted();
     let mark = 0;
-    for (let index = 0; index < count; index++) {
-      const row = rows[index]!;
-      const sequence = this.sequences[row]!;
-      while (mark < marked.length && marked[mark]! < sequence) mark++;
-      queue.sequences[index] = sequence;
-      queue.positions[index] = this.positions[row]!;
-      queue.sizes[index] = this.sizes[row]!;
-      queue.expiresAt[index] = this.expiresAt[row]!;
-      queue.flags[index] = this.flags[row]! | (marked[mark] === sequence ? MARKED : 0);
+    for (let row = 0; mark < marked.length && row < count; row++) {
+      while (mark < marked.length && marked[mark]! < this.sequences[row]!) mark++;
+      if (marked[mark] === this.sequences[row]) this.flags[row]! |= MARKED;
     }
-    return queue;
+    return {
+      queue: this.queue,
+      count,
+      sequences: this.sequences.subarray(0, count),
+      positions: this.positions.subarray(0, count),
+      sizes: this.sizes.subarray(0, count),
+      expiresAt: this.expiresAt.subarray(0, count),
+      flags: this.flags.subarray(0, count),
+    };
+  }
+
+  /** No message was ever moved, which is how it nearly always is. */
+  private isAscending(): boolean {
+    for (let row = 1; row < this.count; row++) if (this.sequences[row]! <= this.sequences[row - 1]!) return false;
+    return true;
+  }
+
+  /** Five million rows must not stand in memory twice. */
+  private keepLiveInPlace(): number {
+    const acked = this.acked.sorted();
+    let ack = 0;
+    let kept = 0;
+    for (let row = 0; row < this.count; row++) {
+      const sequence = this.sequences[row]!;
+      while (ack < acked.length && acked[ack]! < sequence) ack++;
+      if (acked[ack] === sequence || this.positions[row]! < this.deadBefore) continue;
+      if (kept !== row) {
+        this.sequences[kept] = sequence;
+        this.positions[kept] = this.positions[row]!;
+        this.sizes[kept] = this.sizes[row]!;
+        this.expiresAt[kept] = this.expiresAt[row]!;
+        this.flags[kept] = this.flags[row]!;
+      }
+      kept++;
+    }
+    return kept;
+  }
+
+  private copyLive(): number {
+    const rows = this.liveRows();
+    this.sequences = picked(this.sequences, rows, new Float64Array(rows.length));
+    this.positions = picked(this.positions, rows, new Float64Array(rows.length));
+    this.sizes = picked(this.sizes, rows, new Uint32Array(rows.length));
+    this.expiresAt = picked(this.expiresAt, rows, new Float64Array(rows.length));
+    this.flags = picked(this.flags, rows, new Uint8Array(rows.length));
+    return rows.length;
   }
 
   /** Rows of live placements by sequence. Of two copies of a message the later one counts: the earlier file was about to go. */
@@ -165,6 +194,11 @@ class Sequences {
   sorted(): Float64Array {
     return this.values.subarray(0, this.count).sort();
   }
+}
+
+function picked<T extends Float64Array | Uint32Array | Uint8Array>(column: T, rows: Uint32Array, into: T): T {
+  for (let index = 0; index < rows.length; index++) into[index] = column[rows[index]!]!;
+  return into;
 }
 
 function grown<T extends Float64Array | Uint32Array | Uint8Array>(column: T, larger: T): T {
