@@ -142,10 +142,17 @@ export class LightClient {
     this.ackEvery = ackEvery;
     const limit = { prefetchSize: 0, prefetchCount: prefetch, global: false };
     await this.calls(CHANNEL, 'basic.qos', limit, 'basic.qos-ok');
-    const flags = { noLocal: false, noAck: false, exclusive: false, nowait: false, arguments: [] };
-    for (const queue of queues) {
-      await this.calls(CHANNEL, 'basic.consume', { queue, consumerTag: queue, ...flags }, 'basic.consume-ok');
+    const flags = { noLocal: false, noAck: false, exclusive: false, arguments: [] };
+    for (const queue of queues.slice(0, -1)) {
+      this.says(CHANNEL, 'basic.consume', { queue, consumerTag: queue, ...flags, nowait: true });
     }
+    const queue = queues.at(-1)!;
+    await this.calls(
+      CHANNEL,
+      'basic.consume',
+      { queue, consumerTag: queue, ...flags, nowait: false },
+      'basic.consume-ok',
+    );
   }
 
   /** A method of the client's channel that has no answer (`nowait`). */
