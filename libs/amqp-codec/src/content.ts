@@ -7,6 +7,7 @@ import {
   FRAME_OVERHEAD,
   writeFrameHead,
 } from './frames.js';
+import { writeBytes, writeUint32, writeUint64 } from './in-place.js';
 
 const CLASS_BASIC = 60;
 
@@ -60,13 +61,9 @@ export function writeContentHeader(
   bodyBytes: number,
 ): number {
   const payload = writeFrameHead(target, at, FRAME_HEADER, channel, CONTENT_HEADER_PREFIX_BYTES + properties.length);
-  target.writeUInt16BE(CLASS_BASIC, payload);
-  target.writeUInt16BE(0, payload + 2);
-  target.writeUInt32BE(Math.floor(bodyBytes / 2 ** 32), payload + 4);
-  target.writeUInt32BE(bodyBytes % 2 ** 32, payload + 8);
-  const start = payload + CONTENT_HEADER_PREFIX_BYTES;
-  target.set(properties, start);
-  const end = start + properties.length;
+  writeUint32(target, payload, CLASS_BASIC * 2 ** 16);
+  writeUint64(target, payload + 4, bodyBytes);
+  const end = writeBytes(target, payload + CONTENT_HEADER_PREFIX_BYTES, properties);
   target[end] = FRAME_END;
   return end + 1;
 }

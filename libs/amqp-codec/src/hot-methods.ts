@@ -1,5 +1,6 @@
 import { CodecError } from './errors.js';
 import { FRAME_END, FRAME_METHOD, FRAME_OVERHEAD, writeFrameHead } from './frames.js';
+import { writeBytes, writeUint32, writeUint64 } from './in-place.js';
 import { methodKey } from './methods.js';
 import { decodeText, encodeTextInto, textBytes } from './text.js';
 
@@ -154,23 +155,4 @@ export function writeDeliver(
   offset = writeBytes(target, offset, routingKey);
   target[offset] = FRAME_END;
   return offset + 1;
-}
-
-/** Short byte strings: a loop is quicker than a call into the platform. */
-function writeBytes(target: Buffer, at: number, bytes: Buffer): number {
-  const { length } = bytes;
-  for (let index = 0; index < length; index++) target[at + index] = bytes[index]!;
-  return at + length;
-}
-
-function writeUint32(target: Buffer, at: number, value: number): void {
-  target[at] = value >>> 24;
-  target[at + 1] = value >>> 16;
-  target[at + 2] = value >>> 8;
-  target[at + 3] = value;
-}
-
-function writeUint64(target: Buffer, at: number, value: number): void {
-  writeUint32(target, at, Math.floor(value / 2 ** 32));
-  writeUint32(target, at + 4, value % 2 ** 32);
 }

@@ -108,6 +108,8 @@ export function peekDeliveryMode(bytes: Buffer): number {
 
 /** Refuses what `decodeProperties` would refuse, without building it: what is stored can be read later. */
 export function checkProperties(bytes: Buffer): void {
+  // Nothing but a delivery mode: most publishes.
+  if (bytes.length === 3 && peekFlags(bytes) === FLAG_DELIVERY_MODE) return;
   const reader = new ByteReader(bytes);
   const flags = readFlags(reader);
   for (let index = 0; index < PROPERTIES.length; index++) {

@@ -8,7 +8,14 @@ export type OnContent = (properties: Buffer, body: Buffer) => void;
 type Assembly =
   | { readonly at: 'idle' }
   | { readonly at: 'awaiting-header' }
-  | { readonly at: 'awaiting-body'; properties: Buffer; bodyBytes: number; chunks: BodyChunks; bytesLeft: number };
+  | {
+      readonly at: 'awaiting-body';
+      properties: Buffer;
+      bodyBytes: number;
+      /** Undefined until a body turns out to come in several frames. */
+      chunks: BodyChunks | undefined;
+      bytesLeft: number;
+    };
 
 const IDLE: Assembly = { at: 'idle' };
 const AWAITING_HEADER: Assembly = { at: 'awaiting-header' };
@@ -71,13 +78,7 @@ export class ContentAssembler {
       this.#onContent(properties, NO_BODY);
       return;
     }
-    this.#state = {
-      at: 'awaiting-body',
-      properties,
-      bodyBytes,
-      chunks: new BodyChunks(bodyBytes),
-      bytesLeft: bodyBytes,
-    };
+    this.#state = { at: 'awaiting-body', properties, bodyBytes, chunks: undefined, bytesLeft: bodyBytes };
   }
 
   body(bytes: Buffer, start: number, end: number): void {
@@ -93,11 +94,14 @@ export class ContentAssembler {
     const chunk = bytes.subarray(start, end);
     if (left > 0) {
       state.bytesLeft = left;
+      // Empty body frames are legal; they are not kept.
+      state.chunks ??= new BodyChunks(state.bodyBytes);
       state.chunks.add(chunk);
       return;
     }
     this.#state = IDLE;
-    this.#onContent(state.properties, state.chunks.count === 0 ? chunk : joined(state.chunks, chunk));
+    const { properties, chunks } = state;
+    this.#onContent(properties, chunks === undefined || chunks.count === 0 ? chunk : joined(chunks, chunk));
   }
 
   #unexpected(): ConnectionError {

@@ -14,6 +14,20 @@ export function route<Queue extends Destination & { kind: 'queue' }>(
   headers: () => Table,
   findExchange: (name: string) => Exchange | undefined,
 ): Queue[] {
+  const first = start.routing.match(routingKeys[0]!, headers);
+  // Nearly every publish leads to one queue and nowhere else.
+  if (first.length === 1 && first[0]!.kind === 'queue' && routingKeys.length === 1) return [first[0] as Queue];
+  return walk<Queue>(start, first, routingKeys, headers, findExchange);
+}
+
+/** `first` is what the first key leads to. */
+function walk<Queue extends Destination & { kind: 'queue' }>(
+  start: Exchange,
+  first: readonly Destination[],
+  routingKeys: readonly string[],
+  headers: () => Table,
+  findExchange: (name: string) => Exchange | undefined,
+): Queue[] {
   const visit = ++visits;
   const queues: Queue[] = [];
   const pending: Exchange[] = [start];
@@ -28,8 +42,9 @@ export function route<Queue extends Destination & { kind: 'queue' }>(
 
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     let found = 0;
-    for (const routingKey of routingKeys) {
-      const destinations = next.routing.match(routingKey, headers);
+    for (let index = 0; index < routingKeys.length; index++) {
+      const isKnown = next === start && index === 0;
+      const destinations = isKnown ? first : next.routing.match(routingKeys[index]!, headers);
       found += destinations.length;
       for (const destination of destinations) reach(destination);
     }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Message } from '../message.js';
+import { Message, MessageWithClientDeaths } from '../message.js';
 import { decodeMessage, encodeMessage } from './message-record.js';
 
 const bytes = fc.uint8Array({ maxLength: 3000 }).map((array) => Buffer.from(array));
@@ -23,6 +23,20 @@ describe('message record', () => {
     );
   });
 
+  it('gives each message its own head, also between neighbours that differ in little', () => {
+    const few = fc.constantFrom('a', 'b');
+    const aMessage = fc.tuple(few, few, fc.constantFrom(2, 3), fc.constantFrom<string[]>([], ['b']), fc.boolean());
+    fc.assert(
+      fc.property(fc.array(aMessage, { maxLength: 30 }), (shapes) => {
+        for (const [exchange, key, propertiesBytes, blind, vouches] of shapes) {
+          const plain = new Message(exchange, key, Buffer.alloc(propertiesBytes), Buffer.from('x'), blind);
+          const message = vouches ? plain : new MessageWithClientDeaths(plain);
+          expect(decodeMessage(Buffer.concat(encodeMessage(message)))).toEqual(message);
+        }
+      }),
+    );
+  });
+
   it('has the layout drawn above it', () => {
     const message = new Message('x', 'key', Buffer.from([0, 0]), Buffer.from('body'), ['b']);
     expect(Buffer.concat(encodeMessage(message)).toString('hex')).toBe(
@@ -37,7 +51,7 @@ describe('message record', () => {
 
   it('refuses a payload of another format or cut short', () => {
     const payload = Buffer.concat(encodeMessage(new Message('x', 'k', Buffer.from([0, 0]), Buffer.from('b'))));
-    expect(() => decodeMessage(Buffer.from([2, ...payload.subarray(1)]))).toThrow('unknown format 2');
+    expect(() => decodeMessage(Buffer.from([9, ...payload.subarray(1)]))).toThrow('unknown format 9');
     expect(() => decodeMessage(payload.subarray(0, 14))).toThrow(RangeError);
   });
 });

@@ -17,17 +17,31 @@ const FORMAT_CLIENT_DEATHS = 2;
 const FIXED_BYTES = 11;
 
 let scratch = Buffer.allocUnsafeSlow(1024);
+/** What stands in `scratch`, and of which message: publishers repeat exchange, key and the size of their properties. */
+let head = scratch.subarray(0, 0);
+let headOf = { exchange: '', routingKey: '', propertiesBytes: -1, vouchesForDeaths: false };
 
 /** Head, properties and body, not joined. The head is overwritten by the next call: hand the chunks on at once. */
 export function encodeMessage(message: Message): readonly Buffer[] {
-  const { exchange, routingKey, properties, body, blindKeys } = message;
+  const { exchange, routingKey, properties, body, blindKeys, vouchesForDeaths } = message;
+  const isRepeated =
+    headOf.propertiesBytes === properties.length &&
+    headOf.routingKey === routingKey &&
+    headOf.exchange === exchange &&
+    headOf.vouchesForDeaths === vouchesForDeaths &&
+    blindKeys.length === 0;
+  if (!isRepeated) encodeHead(message);
+  return body.length === 0 ? [head, properties] : [head, properties, body];
+}
+
+function encodeHead({ exchange, routingKey, properties, blindKeys, vouchesForDeaths }: Message): void {
   const exchangeBytes = textBytes(exchange);
   const routingKeyBytes = textBytes(routingKey);
   let headBytes = FIXED_BYTES + exchangeBytes + routingKeyBytes;
   for (const key of blindKeys) headBytes += 2 + textBytes(key);
   if (headBytes > scratch.length) scratch = Buffer.allocUnsafeSlow(headBytes * 2);
 
-  scratch.writeUInt8(message.vouchesForDeaths ? FORMAT : FORMAT_CLIENT_DEATHS, 0);
+  scratch.writeUInt8(vouchesForDeaths ? FORMAT : FORMAT_CLIENT_DEATHS, 0);
   scratch.writeUInt32BE(properties.length, 1);
   scratch.writeUInt16BE(exchangeBytes, 5);
   scratch.writeUInt16BE(routingKeyBytes, 7);
@@ -38,8 +52,9 @@ export function encodeMessage(message: Message): readonly Buffer[] {
     scratch.writeUInt16BE(textBytes(key), at);
     at = encodeTextInto(scratch, at + 2, key);
   }
-  const head = scratch.subarray(0, at);
-  return body.length === 0 ? [head, properties] : [head, properties, body];
+  head = scratch.subarray(0, at);
+  // One with blind keys is never taken for another.
+  headOf = { exchange, routingKey, propertiesBytes: blindKeys.length === 0 ? properties.length : -1, vouchesForDeaths };
 }
 
 /** Neighbours in the log mostly have the same exchange and key: the same string comes back, without decoding. */
