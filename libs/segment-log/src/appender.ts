@@ -29,6 +29,9 @@ import type { Placement, Position } from './types.js';
 /** Sequences in one acks or marks record; longer lists become several records. */
 const LIST_MAX = 4096;
 
+/** Below this a loop is quicker than a call into the platform. */
+const LOOP_BYTES_MAX = 64;
+
 /**
  * Writes records into the open segment's memory, gathers the segment's contents for its footer, and rolls over to the next
  * segment when one is full. Computes only: nothing here touches a file.
@@ -105,10 +108,7 @@ export class Appender {
       open.place(queue);
     }
     let to = at + bodyAt;
-    for (const chunk of chunks) {
-      block.bytes.set(chunk, to);
-      to += chunk.length;
-    }
+    for (const chunk of chunks) to = copyInto(block.bytes, to, chunk);
     if (sequence > this.lastSequence) this.noteSequence(sequence);
     this.finish(bodyAt + size, source === 0 ? KIND.message : KIND.moved, 0);
     return positionOf(open.number, offset);
@@ -243,4 +243,12 @@ export class Appender {
     this.lastSequence = sequence;
     this.contents.lastSequence = sequence;
   }
+}
+
+/** Returns the offset behind the copy. */
+function copyInto(target: Buffer, at: number, bytes: Uint8Array): number {
+  const { length } = bytes;
+  if (length <= LOOP_BYTES_MAX) for (let index = 0; index < length; index++) target[at + index] = bytes[index]!;
+  else target.set(bytes, at);
+  return at + length;
 }
