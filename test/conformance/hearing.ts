@@ -21,7 +21,7 @@ export function heardMethod(payload: Buffer): Heard {
   }
 }
 
-/** Of the server's properties only what clients decide by: versions and names differ by nature. */
+/** Of the server's properties only what clients decide by: versions and names differ by nature, the order of mechanisms by build. */
 function textOfStart({
   versionMajor,
   versionMinor,
@@ -35,7 +35,8 @@ function textOfStart({
     ...(capabilities ? [['capabilities', capabilities] as const] : []),
     ...(product ? [['product', product] as const] : []),
   ];
-  return `connection.start ${versionMajor}.${versionMinor} ${mechanisms} ${locales} ${textOfTable(shown)}`;
+  const sorted = String(mechanisms).split(' ').sort().join(' ');
+  return `connection.start ${versionMajor}.${versionMinor} ${sorted} ${locales} ${textOfTable(shown)}`;
 }
 
 function textOfMethod(name: MethodName, args: Record<string, unknown>): string {

@@ -24,8 +24,8 @@ export interface Address {
 
 /** How a dialogue wants a connection to be; parsed from its words. */
 export interface PeerOptions {
-  /** Only the TCP connection: the dialogue makes the handshake. */
-  isBare: boolean;
+  /** How far the driver makes the handshake; the dialogue does the rest. */
+  handshakeUpTo: 'nothing' | 'start' | 'tune' | 'open';
   /** The dialogue opens channels and answers closes itself. */
   isByHand: boolean;
   without: string[];
@@ -33,11 +33,13 @@ export interface PeerOptions {
 }
 
 export function peerOptions(words: readonly string[] = []): PeerOptions {
-  const options: PeerOptions = { isBare: false, isByHand: false, without: [], tuning: {} };
+  const options: PeerOptions = { handshakeUpTo: 'open', isByHand: false, without: [], tuning: {} };
   for (const word of words) {
     const [first, second] = word.split(' ');
     const tuning = /^(channelMax|frameMax|heartbeat)=(\d+)$/.exec(word);
-    if (word === 'bare') options.isBare = true;
+    if (word === 'bare') options.handshakeUpTo = 'nothing';
+    else if (word === 'up to start') options.handshakeUpTo = 'start';
+    else if (word === 'up to tune') options.handshakeUpTo = 'tune';
     else if (word === 'by hand') options.isByHand = true;
     else if (first === 'without') options.without.push(second!);
     else if (tuning) options.tuning[tuning[1] as 'heartbeat'] = Number(tuning[2]);
@@ -96,7 +98,12 @@ export class Peer {
       this.#isEnded = true;
       this.#keep(0, 'end', 'end');
     });
-    if (!this.options.isBare) await this.#handshake();
+    await this.#handshake();
+  }
+
+  /** The dialogue makes the handshake, and all that follows, itself. */
+  get #isBare(): boolean {
+    return this.options.handshakeUpTo !== 'open';
   }
 
   /** Sends a line; it leaves with the next one unless `isLast`. Waits for its answer then. */
@@ -112,7 +119,7 @@ export class Peer {
     this.#corked.push(bytes);
     if (!isLast) return;
     this.#flush();
-    if (answers.length > 0 && !this.options.isBare) await this.waitFor(answers, channel, 1);
+    if (answers.length > 0 && !this.#isBare) await this.waitFor(answers, channel, 1);
   }
 
   /** Waits until `count` of these came on the channel, or until it or the connection is closed. */
@@ -142,7 +149,7 @@ export class Peer {
   /** Closes what is open; what the broker still had to say is kept. */
   async finish(): Promise<void> {
     if (this.#isEnded) return;
-    if (this.options.isBare || this.options.isByHand) {
+    if (this.#isBare || this.options.isByHand) {
       this.#isSilent = true;
       this.#socket.destroy();
       await this.#until(() => this.#isEnded, 'the end');
@@ -169,9 +176,12 @@ export class Peer {
   }
 
   async #handshake(): Promise<void> {
-    const capabilities = CAPABILITIES.filter((name) => !this.options.without.includes(name));
+    const { handshakeUpTo, without } = this.options;
+    if (handshakeUpTo === 'nothing') return;
+    const capabilities = CAPABILITIES.filter((name) => !without.includes(name));
     this.#socket.write(PROTOCOL_HEADER);
     await this.#silently('connection.start', 0);
+    if (handshakeUpTo === 'start') return;
     this.#write(0, 'connection.start-ok', {
       clientProperties: tableOf({ capabilities: Object.fromEntries(capabilities.map((name) => [name, true])) }),
       mechanism: 'PLAIN',
@@ -179,6 +189,7 @@ export class Peer {
       locale: 'en_US',
     });
     await this.#silently('connection.tune', 0);
+    if (handshakeUpTo === 'tune') return;
     const tuning = { channelMax: 2047, frameMax: 131_072, heartbeat: 0, ...this.options.tuning };
     this.#frameMax = tuning.frameMax;
     this.#write(0, 'connection.tune-ok', tuning);
@@ -188,7 +199,7 @@ export class Peer {
 
   /** Opens a channel the dialogue did not open. Frames gathered for it go first. */
   async #openAsNeeded(channel: number): Promise<void> {
-    if (this.options.isBare || this.options.isByHand || this.#openChannels.has(channel) || this.#isEnded) return;
+    if (this.#isBare || this.options.isByHand || this.#openChannels.has(channel) || this.#isEnded) return;
     this.#flush();
     for (const each of this.said) if (each.channel === channel) each.isTaken = true;
     this.#write(channel, 'channel.open', {});

@@ -26,7 +26,7 @@ export async function play(dialogue: Dialogue, address: Address): Promise<Transc
     for (const step of dialogue.steps) await playStep(step, await peerOf(step.connection), () => textOf(step));
     for (const peer of peers.values()) await peer.finish();
   } catch (error) {
-    if (!(error instanceof Silence)) throw new Error(`${dialogue.group}: ${dialogue.title}`, { cause: error });
+    if (!(error instanceof Silence)) throw error;
   } finally {
     for (const peer of peers.values()) peer.destroy();
   }
@@ -40,12 +40,9 @@ async function playStep(step: Step, peer: Peer, textOf: () => string): Promise<v
   }
   const [name, count = '*1'] = step.text.split(' ') as [string, string?];
   const times = Number(count.replace('*', ''));
-  const channel = name.startsWith('connection.') || CONNECTION_EVENTS.includes(name) ? 0 : step.channel;
-  if (name === 'confirms') await peer.waitForConfirms(channel, times);
-  else await peer.waitFor([name], channel, times);
+  if (name === 'confirms') await peer.waitForConfirms(step.channel, times);
+  else await peer.waitFor([name], step.channel, times);
 }
-
-const CONNECTION_EVENTS = ['end', 'heartbeat', 'protocol-header'];
 
 function transcriptOf(peers: readonly Peer[], isUnordered: boolean, prefix: string): Transcript {
   const lines = [...peers]

@@ -100,9 +100,14 @@ function readLine(dialogue: Dialogue, line: string, number: number): boolean {
   dialogue.steps.push({
     kind: arrow === '<' ? 'wait' : arrow === '>' ? 'send' : 'send with the next',
     connection: connection || 'A',
-    channel: channel === '' ? 1 : Number(channel),
+    channel: channel === '' ? channelOf(text) : Number(channel),
     text,
     line: number,
   });
   return true;
+}
+
+/** Where no channel is named: 0 for what belongs to the connection. */
+function channelOf(text: string): number {
+  return /^(connection\.|heartbeat|protocol-header|end)/.test(text) ? 0 : 1;
 }
