@@ -34,6 +34,26 @@ describe('time to live', () => {
     expect(await engine.drain('dead')).toEqual(['long', 'short']);
   });
 
+  it.each(['got', 'dropped by the length limit'])('of a message behind one that was %s goes on', async (how) => {
+    engine.queue('q', { ...toDead, 'x-max-length': 2 });
+    engine.queue('dead');
+    engine.publish('', 'q', 'long');
+    engine.publish('', 'q', 'short', { expiration: '10' });
+    if (how === 'got') await engine.get('q');
+    else engine.publish('', 'q', 'third');
+    await ticks();
+    await engine.clock.advance(10);
+    expect(await engine.drain('dead')).toContain('short');
+  });
+
+  it('that is over does not count as left behind a message that is got', async () => {
+    engine.queue('q');
+    engine.publish('', 'q', 'long');
+    engine.publish('', 'q', 'short', { expiration: '10' });
+    await engine.clock.advance(10);
+    expect(await engine.get('q')).toMatchObject({ messageCount: 0 });
+  });
+
   it('never delivers what has expired', async () => {
     engine.queue('q');
     engine.publish('', 'q', 'old', { expiration: '10' });

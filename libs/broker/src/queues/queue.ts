@@ -219,6 +219,8 @@ export class Queue implements Destination, SettlementQueue {
     this.#lease.renew();
     this.#waitingGets.push({ noAck, onMessage });
     this.#serveGets();
+    // What stood behind the message is the head now, and may have a time of its own to die.
+    this.#expiryTimer.arm(this.#levels);
   }
 
   schedule(): void {
@@ -409,18 +411,15 @@ export class Queue implements Destination, SettlementQueue {
         return;
       }
       const { noAck, onMessage } = this.#waitingGets.shift()!;
-      const ready = {
-        queue: this,
-        sequence: level.sequenceAt(ordinal),
-        message,
-        redelivered: level.isRedelivered(ordinal),
-        failures: level.failuresAt(ordinal),
-        messageCount: this.#levels.readyCount - 1,
-      };
+      const sequence = level.sequenceAt(ordinal);
+      const redelivered = level.isRedelivered(ordinal);
+      const failures = level.failuresAt(ordinal);
       const acks = new Acks();
       this.#takeOut(level, ordinal, noAck, acks);
       acks.appendTo(this.host, this.number);
-      onMessage(ready);
+      // What has come to the head may be expired: it does not count as left.
+      this.#expireHeads(this.host.clock.now());
+      onMessage({ queue: this, sequence, message, redelivered, failures, messageCount: this.#levels.readyCount });
     }
   }
 
@@ -480,6 +479,7 @@ export class Queue implements Destination, SettlementQueue {
       this.#removeReady(level, level.nextReady(), 'maxlen', acks);
     }
     acks.appendTo(this.host, this.number);
+    this.#expiryTimer.arm(this.#levels);
   }
 
   #removeReady(level: QueueIndex, ordinal: number, reason: DeathReason, acks: Acks): void {
