@@ -9,6 +9,8 @@ export interface Consumer {
   readonly exclusive: boolean;
   /** x-priority; higher is served first. */
   readonly priority: number;
+  /** Its channel has a limit of its own beside the consumers': quorum queues refuse that. */
+  readonly isUnderSharedPrefetch: boolean;
   /** Prefetch left and the socket not back-pressured. When this turns true again the channel calls `queue.consumerHasRoom(this)`. */
   hasRoom(): boolean;
   /** Hands over one message. With `noAck` the queue has already settled it; otherwise the channel owes `queue` a settlement of `sequence`. */

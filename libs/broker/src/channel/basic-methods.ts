@@ -15,8 +15,9 @@ export const basicMethods: MethodHandlers = {
   'basic.qos': (channel, { prefetchSize, prefetchCount, global }) => {
     if (prefetchSize !== 0) throw new ConnectionError('not-implemented', `prefetch_size!=0 (${prefetchSize})`);
     const { prefetch } = channel.deliveries;
-    if (global && channel.host.behaviour.globalQos === 'shared') prefetch.shared = prefetchCount;
-    else prefetch.perConsumer = prefetchCount;
+    const isShared = global && channel.host.behaviour.globalQos === 'shared';
+    if (!isShared) prefetch.perConsumer = prefetchCount;
+    prefetch.shared = isShared ? prefetchCount : 0;
     channel.send('basic.qos-ok', {});
     channel.deliveries.wakeConsumers();
   },

@@ -45,6 +45,10 @@ export class ChannelConsumer implements Consumer {
     encodeTextInto(this.tagBytes, 1, this.tag);
   }
 
+  get isUnderSharedPrefetch(): boolean {
+    return this.#deliveries.prefetch.shared !== 0;
+  }
+
   hasRoom(): boolean {
     const hasRoom = this.#deliveries.hasRoomFor(this);
     if (!hasRoom) this.isStarved = true;

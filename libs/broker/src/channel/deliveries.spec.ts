@@ -99,6 +99,16 @@ describe('prefetch', () => {
     await peer.expects('basic.deliver', { deliveryTag: 3 });
   });
 
+  it('of the channel ends with one for consumers to come', async () => {
+    const { peer } = await aConsumer({ count: 0 });
+    await qos(peer, 1, true);
+    for (const body of ['1', '2']) peer.publishes('q', body);
+    await peer.expects('basic.deliver', { deliveryTag: 1 });
+    await peer.expectsNothing();
+    await qos(peer, 5, false);
+    await peer.expects('basic.deliver', { deliveryTag: 2 });
+  });
+
   it('in bytes is not implemented', async () => {
     const { peer } = await aConsumer();
     peer.sends('basic.qos', { prefetchSize: 1 });

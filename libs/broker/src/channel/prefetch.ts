@@ -1,6 +1,7 @@
 /**
- * basic.qos of one channel, RabbitMQ's meaning: with global=0 the limit of each consumer started later; with global=1 a
- * limit all consumers of the channel share, which takes effect at once. Both hold together, 0 is unlimited.
+ * basic.qos of one channel, RabbitMQ's meaning: with global=0 the limit of each consumer started later, and the end of a
+ * limit of the channel's; with global=1 a limit all consumers of the channel share, which takes effect at once and holds
+ * beside those they were started with. 0 is unlimited.
  * https://www.rabbitmq.com/docs/consumer-prefetch
  */
 export class Prefetch {

@@ -165,6 +165,7 @@ describe('names', () => {
 describe('an exclusive queue', () => {
   it('answers its owner only and goes with it', () => {
     engine.queue('q', {}, { exclusive: true });
+    engine.bind('amq.direct', 'q');
     const other = {};
     const declaration = { name: 'q', passive: false, durable: true, exclusive: true, autoDelete: false, arguments: [] };
     const binding = { source: 'amq.direct', destination: 'q', routingKey: '', arguments: [] };
@@ -181,6 +182,8 @@ describe('an exclusive queue', () => {
     ]) {
       expect(attempt).toThrow(LOCKED);
     }
+    // A binding that is not there can be taken away by anybody.
+    engine.host.unbindQueue({ ...binding, routingKey: 'none' }, other);
     // The durable bit means nothing on an exclusive queue.
     engine.queue('q', {}, { exclusive: true, durable: false });
 
@@ -205,6 +208,7 @@ describe('deleting a queue', () => {
       engine.host.deleteQueue('q', { ifUnused, ifEmpty }, engine.owner);
     expect(remove(true, false)).toThrow(`PRECONDITION_FAILED - ${Q} in use`);
     expect(remove(false, true)).toThrow(`PRECONDITION_FAILED - ${Q} not empty`);
+    expect(remove(true, true)).toThrow(`PRECONDITION_FAILED - ${Q} not empty`);
   });
 
   it('tells its consumers', () => {
@@ -338,6 +342,14 @@ describe('consumers', () => {
     engine.host.cancel('q', alone);
     engine.consume('q');
     expect(() => engine.consume('q', { exclusive: true })).toThrow(IN_USE);
+  });
+
+  it('of a quorum queue share no prefetch with others of their channel', () => {
+    engine.queue('q', { 'x-queue-type': 'quorum' });
+    expect(() => engine.consume('q', { isUnderSharedPrefetch: true })).toThrow(
+      `NOT_IMPLEMENTED - ${Q} does not support global qos`,
+    );
+    engine.consume('q');
   });
 
   it('cannot be exclusive, and nobody can get, where one consumer is active at a time', () => {

@@ -66,14 +66,20 @@ export class TestConsumer implements Consumer {
   readonly noAck: boolean;
   readonly exclusive: boolean;
   readonly priority: number;
+  readonly isUnderSharedPrefetch: boolean;
   room: number;
   isCancelled = false;
 
-  constructor(options: Partial<Pick<TestConsumer, 'tag' | 'noAck' | 'exclusive' | 'priority' | 'room'>> = {}) {
+  constructor(
+    options: Partial<
+      Pick<TestConsumer, 'tag' | 'noAck' | 'exclusive' | 'priority' | 'isUnderSharedPrefetch' | 'room'>
+    > = {},
+  ) {
     this.tag = options.tag ?? 'test';
     this.noAck = options.noAck ?? false;
     this.exclusive = options.exclusive ?? false;
     this.priority = options.priority ?? 0;
+    this.isUnderSharedPrefetch = options.isUnderSharedPrefetch ?? false;
     this.room = options.room ?? Number.POSITIVE_INFINITY;
   }
 

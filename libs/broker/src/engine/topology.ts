@@ -109,6 +109,10 @@ export class Topology {
     return stored;
   }
 
+  isBound(source: Exchange, kind: Destination['kind'], binding: Binding): boolean {
+    return source.outgoing.has(bindingIdentity(kind, binding));
+  }
+
   /** Removing what is not there is fine. */
   unbind(source: Exchange, kind: Destination['kind'], binding: Binding): void {
     const stored = source.outgoing.get(bindingIdentity(kind, binding));

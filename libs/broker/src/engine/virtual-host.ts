@@ -114,10 +114,11 @@ export class EngineVirtualHost implements VirtualHost {
 
   unbindQueue(binding: Binding, owner: Owner): void {
     refuseDefaultExchange(binding.source);
-    const queue = this.topology.queues.get(binding.destination);
-    if (queue !== undefined) this.#assertOwner(queue, owner);
     const source = this.topology.exchanges.get(binding.source);
-    if (source !== undefined) this.topology.unbind(source, 'queue', binding);
+    // As RabbitMQ: whose queue it is, is asked only where there is a binding to take away.
+    if (source === undefined || !this.topology.isBound(source, 'queue', binding)) return;
+    this.#queueFor(binding.destination, owner);
+    this.topology.unbind(source, 'queue', binding);
   }
 
   purgeQueue(name: string, owner: Owner): number {
@@ -130,10 +131,10 @@ export class EngineVirtualHost implements VirtualHost {
     this.#assertOwner(queue, owner);
     const { messageCount } = queue;
     const subject = this.#queueSubject(name);
+    if (condition.ifEmpty && messageCount > 0) throw new ChannelError('precondition-failed', `${subject} not empty`);
     if (condition.ifUnused && queue.consumerCount > 0) {
       throw new ChannelError('precondition-failed', `${subject} in use`);
     }
-    if (condition.ifEmpty && messageCount > 0) throw new ChannelError('precondition-failed', `${subject} not empty`);
     this.removeQueue(queue);
     return messageCount;
   }
@@ -162,7 +163,11 @@ export class EngineVirtualHost implements VirtualHost {
   }
 
   consume(queueName: string, consumer: Consumer, owner: Owner): void {
-    this.#queueFor(queueName, owner).addConsumer(consumer);
+    const queue = this.#queueFor(queueName, owner);
+    if (queue.settings.type === 'quorum' && consumer.isUnderSharedPrefetch) {
+      throw new ConnectionError('not-implemented', `${this.#queueSubject(queueName)} does not support global qos`);
+    }
+    queue.addConsumer(consumer);
   }
 
   cancel(queueName: string, consumer: Consumer): void {
