@@ -19,6 +19,11 @@ export function peekContentClass(bytes: Buffer, start: number, end: number): num
   return bytes.readUInt16BE(start);
 }
 
+/** Always 0 in a legal header. */
+export function peekContentWeight(bytes: Buffer, start: number): number {
+  return bytes.readUInt16BE(start + 2);
+}
+
 /** Body size announced by a content header. */
 export function peekBodySize(bytes: Buffer, start: number): number {
   return bytes.readUInt32BE(start + 4) * 2 ** 32 + bytes.readUInt32BE(start + 8);

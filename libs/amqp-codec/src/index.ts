@@ -1,4 +1,11 @@
-export { contentFramesBytes, peekBodySize, peekContentClass, writeContent, writeContentHeader } from './content.js';
+export {
+  contentFramesBytes,
+  peekBodySize,
+  peekContentClass,
+  peekContentWeight,
+  writeContent,
+  writeContentHeader,
+} from './content.js';
 export { CodecError, type CodecErrorKind } from './errors.js';
 export {
   decodeTable,

@@ -21,7 +21,7 @@ describe('a channel', () => {
     await peer.opens(9);
     peer.channel = 1;
     peer.sends('channel.open');
-    await peer.expects('connection.close', { replyCode: 530 });
+    await peer.expects('connection.close', { replyCode: 530, classId: 0, methodId: 0 });
   });
 
   it('closed by an error discards what follows until close-ok; then its number is free', async () => {
@@ -38,6 +38,15 @@ describe('a channel', () => {
     expect(fixture.virtualHost.queue('q').ready).toHaveLength(0);
     peer.sends('channel.close-ok');
     await peer.opens(1);
+  });
+
+  it('cannot be opened anew before close-ok', async () => {
+    const peer = await new WireFixture().aClient();
+    peer.sends('queue.purge', { queue: 'missing' });
+    await peer.expects('channel.close');
+    peer.sends('channel.open');
+    const replyText = "CHANNEL_ERROR - second 'channel.open' seen";
+    await peer.expects('connection.close', { replyCode: 504, replyText, classId: 20, methodId: 10 });
   });
 
   it('answers a close that crosses its own', async () => {

@@ -21,6 +21,7 @@ import { handle } from './method-handlers.js';
 import { Publishing } from './publishing.js';
 import type { SettlementKind } from './transaction.js';
 
+const KEY_OPEN = methodKey('channel.open');
 const KEY_CLOSE_OK = methodKey('channel.close-ok');
 const KEY_CLOSE = methodKey('channel.close');
 
@@ -219,6 +220,10 @@ export class Channel {
 
   /** Both sides may have closed at once: then each close gets its close-ok. */
   #onMethodWhileClosing(key: number): void {
+    if (key === KEY_OPEN) {
+      this.methodKey = key;
+      throw new ConnectionError('channel-error', "second 'channel.open' seen");
+    }
     if (key === KEY_CLOSE) this.send('channel.close-ok', {});
     if (key === KEY_CLOSE_OK) {
       this.#state = 'closed';

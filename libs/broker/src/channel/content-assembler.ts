@@ -1,4 +1,11 @@
-import { CONTENT_HEADER_PREFIX_BYTES, CodecError, checkProperties, peekBodySize, peekContentClass } from '#amqp-codec';
+import {
+  CONTENT_HEADER_PREFIX_BYTES,
+  CodecError,
+  checkProperties,
+  peekBodySize,
+  peekContentClass,
+  peekContentWeight,
+} from '#amqp-codec';
 import { ChannelError, ConnectionError } from '../errors.js';
 import { BodyChunks } from './body-chunks.js';
 
@@ -64,6 +71,7 @@ export class ContentAssembler {
         `expected content header for class ${CLASS_BASIC}, got one for class ${classId} instead`,
       );
     }
+    if (peekContentWeight(bytes, start) !== 0) throw this.#unexpected();
     const bodyBytes = peekBodySize(bytes, start);
     const properties = bytes.subarray(start + CONTENT_HEADER_PREFIX_BYTES, end);
     checkProperties(properties);

@@ -75,6 +75,11 @@ describe('broken streams', () => {
     ['content on channel 0', Buffer.from('03000000000000ce', 'hex'), 505],
     ['an unknown method', Buffer.from('01000100000004003c00ffce', 'hex'), 503],
     ['a method cut short', Buffer.from('0100010000000400' + '32000ace', 'hex'), 501],
+    [
+      'a header with a weight',
+      Buffer.from('01000100000009003c00280000000000ce' + '0200010000000e003c000100000000000000010000ce', 'hex'),
+      505,
+    ],
     ['a body without a publish', Buffer.from('0300010000000161ce', 'hex'), 505],
   ];
 

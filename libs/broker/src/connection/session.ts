@@ -169,6 +169,7 @@ export class Session implements ChannelHost {
     this.methodKey = key;
     if (key !== KEY_CHANNEL_OPEN) throw new ConnectionError('channel-error', "expected 'channel.open'");
     if (this.#channels.size >= this.#host.channelMax) {
+      this.methodKey = 0;
       throw new ConnectionError(
         'not-allowed',
         `number of channels opened (${this.#channels.size}) has reached the negotiated channel_max (${this.#host.channelMax})`,
