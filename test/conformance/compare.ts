@@ -21,7 +21,7 @@ export const TAKEN_OFF: readonly (readonly [row: string, text: RegExp])[] = [
 /** Line by line; a reply text of ours may add help behind RabbitMQ's words. */
 export function isSame(expected: Transcript, actual: Transcript): boolean {
   if (expected.length !== actual.length) return false;
-  return expected.every((line, index) => isSameLine(line, withoutTakenOff(actual[index]!)));
+  return expected.every((line, index) => isSameLine(withoutTakenOff(line), withoutTakenOff(actual[index]!)));
 }
 
 function withoutTakenOff(line: string): string {
@@ -32,7 +32,9 @@ function isSameLine(expected: string, actual: string): boolean {
   if (expected === actual) return true;
   const [theirs, ours] = [REPLY_TEXT.exec(expected), REPLY_TEXT.exec(actual)];
   if (!theirs || !ours) return false;
-  return theirs[1] === ours[1] && theirs[3] === ours[3] && wordsOf(ours[2]!).startsWith(leadingWords(wordsOf(theirs[2]!)));
+  return (
+    theirs[1] === ours[1] && theirs[3] === ours[3] && wordsOf(ours[2]!).startsWith(leadingWords(wordsOf(theirs[2]!)))
+  );
 }
 
 function wordsOf(quoted: string): string {

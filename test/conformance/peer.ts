@@ -149,15 +149,14 @@ export class Peer {
   /** Closes what is open; what the broker still had to say is kept. */
   async finish(): Promise<void> {
     if (this.#isEnded) return;
-    if (this.#isBare || this.options.isByHand) {
-      this.#isSilent = true;
-      this.#socket.destroy();
+    this.#flush();
+    const isAlone = this.#isBare || this.options.isByHand;
+    if (!this.options.isByHand && this.said.some(({ name }) => name === 'connection.close')) {
       await this.#until(() => this.#isEnded, 'the end');
       return;
     }
-    this.#flush();
-    if (this.said.some(({ name }) => name === 'connection.close')) {
-      await this.#until(() => this.#isEnded, 'the end');
+    if (isAlone) {
+      await this.#leave();
       return;
     }
     for (const channel of [...this.#openChannels]) {
@@ -165,8 +164,12 @@ export class Peer {
     }
     if (!this.#isEnded)
       await this.#calls(0, 'connection.close', { replyCode: 200, replyText: '', classId: 0, methodId: 0 });
-    this.#isSilent = true;
-    this.#socket.destroy();
+    await this.#leave();
+  }
+
+  /** A client that has said its last word hears nothing more. */
+  async #leave(): Promise<void> {
+    this.destroy();
     await this.#until(() => this.#isEnded, 'the end');
   }
 
@@ -307,6 +310,8 @@ export class Peer {
     }
     this.#follow(channel, name, args);
     this.#keep(channel, name, text);
+    // Who hangs up first after close-ok is of no interest: the client does.
+    if (name === 'connection.close-ok') this.destroy();
   }
 
   /** What a client does by itself: remembers, and answers closes. */

@@ -10,7 +10,8 @@ export async function playAll(groups: readonly Group[], address: Address): Promi
   const transcripts = new Map<Dialogue, Transcript>();
   const waiting = groups.flatMap(({ dialogues }) => dialogues);
   const playNext = async () => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) transcripts.set(next, await playOrSay(next, address));
+    for (let next = waiting.shift(); next; next = waiting.shift())
+      transcripts.set(next, await playOrSay(next, address));
   };
   await Promise.all(Array.from({ length: AT_ONCE }, playNext));
   return transcripts;

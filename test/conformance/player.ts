@@ -52,10 +52,24 @@ function transcriptOf(peers: readonly Peer[], isUnordered: boolean, prefix: stri
       return channels.flatMap((channel) => {
         const said = peer.said.filter((each) => each.channel === channel).map((each) => each.text);
         if (isUnordered) said.sort();
-        return said.map((text) => `${peer.name}${channel} ${text}`);
+        return withConfirmsInOrder(said).map((text) => `${peer.name}${channel} ${text}`);
       });
     });
   return normalised(lines, prefix);
+}
+
+const CONFIRM = /^basic\.n?ack of publish (\d+)$/;
+
+/** Confirms may overtake each other on their way from different queues: neighbours are put in the order of publishing. */
+function withConfirmsInOrder(said: readonly string[]): string[] {
+  const numberOf = (text: string) => Number(CONFIRM.exec(text)?.[1] ?? Number.NaN);
+  const ordered: string[] = [];
+  for (const text of said) {
+    let at = ordered.length;
+    while (at > 0 && numberOf(ordered[at - 1]!) > numberOf(text)) at--;
+    ordered.splice(at, 0, text);
+  }
+  return ordered;
 }
 
 /** Names that the broker made up, numbered as they appear. */

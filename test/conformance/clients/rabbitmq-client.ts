@@ -25,14 +25,20 @@ export const rabbitmqClient: ClientSuite = {
       },
     },
     {
-      title: 'hears of an unroutable mandatory message before its confirm',
+      title: 'gets an unroutable mandatory message back, and its confirm',
       async run(url) {
         const connection = new Connection(url);
         const publisher = connection.createPublisher({ confirm: true });
         const returned: string[] = [];
-        publisher.on('basic.return', ({ replyText }) => returned.push(replyText));
+        const isReturned = new Promise<void>((resolve) => {
+          publisher.on('basic.return', ({ replyText }) => {
+            returned.push(replyText);
+            resolve();
+          });
+        });
         try {
           await publisher.send({ routingKey: 'conformance.nowhere', mandatory: true }, 'x');
+          await isReturned;
           assert.equal(returned.join(), 'NO_ROUTE');
         } finally {
           await publisher.close();
