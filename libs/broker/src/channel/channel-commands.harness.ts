@@ -283,8 +283,8 @@ class Qos extends ChannelCommand {
   }
   says(channel: ModelChannel, peer: PeerDialogue): void {
     peer.sends('basic.qos', { prefetchCount: this.count, global: this.global });
-    if (this.global) channel.sharedPrefetch = this.count;
-    else channel.perConsumerPrefetch = this.count;
+    channel.sharedPrefetch = this.global ? this.count : 0;
+    if (!this.global) channel.perConsumerPrefetch = this.count;
     channel.due.push({ name: 'basic.qos-ok' });
   }
 }

@@ -12,6 +12,7 @@ function aConsumer(tag: string, priority = 0): TestConsumer {
     priority,
     noAck: false,
     exclusive: false,
+    isUnderSharedPrefetch: false,
     room: true,
     hasRoom() {
       return this.room;
