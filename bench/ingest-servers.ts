@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { childOf, removeFolder, startService, TEST_INGEST_TOKEN, TocsinClient, waitFor } from '#testing';
 import { startAlertmanager } from './alertmanager.js';
+import { residentBytes } from './resident.js';
 
 /** A server under load, with the same routes on both sides; closed by `stop`. */
 export interface IngestServer {
@@ -87,9 +87,4 @@ route:
   routes:
     - { matchers: ['group="alone"'], receiver: hook, group_by: [instance], group_wait: 0s }
 `;
-}
-
-function residentBytes(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1_024;
 }
