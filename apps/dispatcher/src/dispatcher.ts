@@ -17,9 +17,9 @@ import { Reign } from './reign.js';
 import { SupersededError } from './superseded-error.js';
 import { Suspects } from './suspects.js';
 
-/** Deliveries taken in one turn, and how long the first waits for company. */
+/** Deliveries taken in one turn, and how long the first waits for company. Under load they gather while the turn before is at work; what waits here is a lone alert. */
 const BATCH_MAX = 500;
-const BATCH_WAIT_MS = 5;
+const BATCH_WAIT_MS = 1;
 /** Handed to this process and not settled: two batches, one at work and one at hand. */
 const PREFETCH = 1_000;
 /** Bodies taken into one turn; a larger batch becomes several turns. A single larger body still is one. */

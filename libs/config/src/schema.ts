@@ -46,7 +46,7 @@ const routeSchema = map({
 const workerSchema = map({
   channels: count(64).default(2),
   consumersPerChannel: count(64).default(1),
-  prefetch: count(1_000).default(20),
+  prefetch: count(1_000).default(50),
 });
 
 export const tocsinSchema = map({

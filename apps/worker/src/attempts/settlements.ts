@@ -2,7 +2,7 @@ import type { Settlement, WorkerStore } from '#dispatch';
 import type { DatabaseWatch } from '../database-watch.js';
 
 /** How long settlements wait for company, and how many one transaction takes. */
-const GATHER_MS = 4;
+const GATHER_MS = 1;
 const BATCH_MAX = 200;
 /** Tries of a settlement that the database refuses while it answers. */
 const REFUSALS_MAX = 3;

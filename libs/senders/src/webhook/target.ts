@@ -51,7 +51,8 @@ export const webhookTargetKind = defineTargetKind({
     const host = new URL(url).hostname.slice(0, HOST_CHARACTERS_MAX);
     return `${host}:${fingerprintOf(JSON.stringify([new URL(url).href, sorted]))}`;
   },
-  perTargetInFlight: 10,
+  // Half of what one worker takes of a channel (worker.channels x prefetch), so that a slow receiver leaves room for the others.
+  perTargetInFlight: 50,
 });
 
 function protocolOf(text: string): string {
