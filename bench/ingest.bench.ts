@@ -31,6 +31,15 @@ if (unknown.length > 0)
   throw new Error(`no case '${unknown[0]}'; there are: ${CASES.map(({ name }) => name).join(', ')}`);
 const wanted = positionals.length === 0 ? CASES : CASES.filter(({ name }) => positionals.includes(name));
 
+/** Each is a process group of its own, which Ctrl-C does not reach. */
+const servers = new Set<IngestServer>();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, async () => {
+    await Promise.all([...servers].map((server) => server.stop()));
+    process.exit(1);
+  });
+}
+
 const receiver = fork(join(import.meta.dirname, 'webhook-receiver.js'));
 const [{ port: hookPort }] = await once(receiver, 'message');
 const hook = `http://127.0.0.1:${hookPort}/hook`;
@@ -52,7 +61,9 @@ try {
 
 async function runRounds(benchmark: IngestCase): Promise<{ ours: IngestRound[]; theirs: IngestRound[] | undefined }> {
   const ours = await startOurs(hook);
+  servers.add(ours);
   const theirs = await startTheirs(hook);
+  if (theirs) servers.add(theirs);
   disk.push(...syncLatencies(ours.folder));
   const measured = { ours: [] as IngestRound[], theirs: theirs && ([] as IngestRound[]) };
   try {
@@ -66,8 +77,8 @@ async function runRounds(benchmark: IngestCase): Promise<{ ours: IngestRound[]; 
     }
     return measured;
   } finally {
-    await ours.stop();
-    await theirs?.stop();
+    for (const server of servers) await server.stop();
+    servers.clear();
   }
 }
 
