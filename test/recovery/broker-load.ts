@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ChannelModel, type ConfirmChannel, type ConsumeMessage, connect } from 'amqplib';
+import { type AsyncMessage, Connection, type Channel as TransactionChannel } from 'rabbitmq-client';
 import { waitFor } from '#testing';
 import type { Ledger } from './ledger.js';
 import type { Random } from './random.js';
@@ -12,15 +13,18 @@ import type { Random } from './random.js';
 //                        -- ranked --> ranked      priorities and a bound in bytes: its start reads every body
 //                        -- brief ---> brief       nobody consumes it: TTL, then graves
 //                        -- keep ----> keep        nobody consumes it before the end: old messages among dead ones
+//                        -- tx.in ---> tx.in       consumed in transactions, each publishing to load.pairs
+//   load.pairs  (fanout) ------------> tx.out.1, tx.out.2
 //   load.fanout (fanout) ------------> copy.1, copy.2
 //   load.graves (fanout) ------------> graves      never consumed before the end
 //   markers                                        what consumers publish behind their settlements
 
-const CONSUMED = ['plain', 'graved', 'quorum', 'ranked', 'copy.1', 'copy.2'] as const;
+const CONSUMED = ['plain', 'graved', 'quorum', 'ranked', 'copy.1', 'copy.2', 'tx.out.1', 'tx.out.2'] as const;
 const DEAD_LETTERING = new Set<string>(['graved', 'quorum']);
 const COPIES = ['copy.1', 'copy.2'] as const;
-const ALL = [...CONSUMED, 'brief', 'keep', 'graves', 'markers'] as const;
-const KEYS = ['plain', 'graved', 'quorum', 'ranked'] as const;
+const PAIR = ['tx.out.1', 'tx.out.2'] as const;
+const ALL = [...CONSUMED, 'tx.in', 'brief', 'keep', 'graves', 'markers'] as const;
+const KEYS = ['plain', 'graved', 'quorum', 'ranked', 'tx.in'] as const;
 /** Publishes without a confirm, per publisher. */
 const UNCONFIRMED_MAX = 300;
 /** Promised and not settled: publishers wait beyond this, so that the last drain stays short. */
@@ -28,6 +32,10 @@ const BACKLOG_MAX = 4_000;
 const PREFETCH = 60;
 /** Settlements between two markers. */
 const SETTLEMENTS_PER_MARKER = 15;
+/** So long that it never comes: this client would go on to whoever has the port next. */
+const RECONNECT_MS = 3_600_000;
+/** Deliveries settled in one transaction, at most. */
+const TRANSACTION_MAX = 10;
 /** A message that was handed back this often is settled the next time. */
 const DELIVERIES_MAX = 4;
 const DRAIN_MS_MAX = 60_000;
@@ -39,6 +47,10 @@ export class BrokerLoad {
   #settled = 0;
   /** Ids in `keep`, in the order of publishing. */
   readonly #kept: string[] = [];
+  /** Declared, and something published behind that was confirmed: from then on nothing is declared any more. */
+  #isDeclared = false;
+  /** Published in transactions that were rolled back: nobody may see them. */
+  readonly #rolledBack = new Set<string>();
 
   constructor(
     private readonly ledger: Ledger,
@@ -50,16 +62,17 @@ export class BrokerLoad {
   /** Messages of `keep` that the last drain saw before one published earlier. */
   outOfOrder = 0;
 
-  /** Publishes and consumes until the connection is lost. Resolves then. */
-  async runUntilLost(url: string): Promise<void> {
+  /** Publishes and consumes until the connection is lost. Resolves then. `onBegun`: all is declared, and the load begins. */
+  async runUntilLost(url: string, onBegun: () => void): Promise<void> {
     try {
       const model = await this.#connect(url);
-      await declareAll(await this.#openChannel(model));
+      await this.#declare(await this.#openChannel(model));
+      onBegun();
       const lost = onceLost(model);
       const isLost = () => lost.is;
       const publishers = [this.#publish(model, true, isLost), this.#publish(model, false, isLost)];
       const consumers = CONSUMED.map((queue) => this.#consume(model, queue, isLost));
-      await Promise.all([...publishers, ...consumers, lost.happens]);
+      await Promise.all([...publishers, ...consumers, this.#transact(url, lost), lost.happens]);
     } catch (error) {
       if (!isLoss(error)) throw error;
     }
@@ -68,7 +81,7 @@ export class BrokerLoad {
   /** Takes and acknowledges everything there is. Resolves when each acknowledgement is durable. */
   async drain(url: string): Promise<void> {
     const model = await this.#connect(url);
-    await declareAll(await this.#openChannel(model));
+    await this.#declare(await this.#openChannel(model));
     const channel = await this.#openChannel(model);
     const depthOf = async (queue: string) => (await channel.checkQueue(queue)).messageCount;
     await waitFor(async () => (await depthOf('brief')) === 0, { timeoutMs: DRAIN_MS_MAX, what: 'all to expire' });
@@ -113,6 +126,18 @@ export class BrokerLoad {
     }
     await model.close();
     return depths;
+  }
+
+  /** What was declared and is on disk must be there as it was, with its bindings: it is not declared again. */
+  async #declare(channel: ConfirmChannel): Promise<void> {
+    if (this.#isDeclared) {
+      for (const exchange of EXCHANGES) await channel.checkExchange(exchange);
+      for (const queue of ALL) await channel.checkQueue(queue);
+    }
+    await declareAll(channel, !this.#isDeclared);
+    await confirmed(channel, 'markers', Buffer.from('declared'));
+    this.#isDeclared = true;
+    await channel.close();
   }
 
   async #connect(url: string): Promise<ChannelModel> {
@@ -222,6 +247,64 @@ export class BrokerLoad {
     }
   }
 
+  /** Takes from `tx.in` and publishes to both of a pair in one transaction after the other; some are rolled back first. */
+  async #transact(url: string, lost: Loss): Promise<void> {
+    const connection = new Connection({
+      url: url.replace('://', '://guest:guest@'),
+      retryLow: RECONNECT_MS,
+      retryHigh: RECONNECT_MS,
+    });
+    connection.on('error', (error) => {
+      if (!isLoss(error)) this.faults.push(String(error));
+    });
+    try {
+      const acquiring = connection.acquire();
+      acquiring.catch(() => undefined); // too late to matter when the broker is gone
+      const channel = await Promise.race([acquiring, lost.happens]);
+      if (channel === undefined) return;
+      channel.on('error', (error) => {
+        if (!isLoss(error)) this.faults.push(String(error));
+      });
+      await channel.basicQos({ prefetchCount: 4 * TRANSACTION_MAX });
+      await channel.txSelect();
+      const inbox: AsyncMessage[] = [];
+      await channel.basicConsume({ queue: 'tx.in' }, (message) => inbox.push(message));
+      while (!lost.is) {
+        if (inbox.length === 0) await nextTurn();
+        else await this.#commit(channel, inbox.splice(0, this.random.between(1, TRANSACTION_MAX)));
+      }
+    } catch (error) {
+      if (!isLoss(error)) throw error;
+    } finally {
+      connection.unsafeDestroy();
+    }
+  }
+
+  async #commit(channel: TransactionChannel, deliveries: readonly AsyncMessage[]): Promise<void> {
+    const ids = deliveries.map(({ messageId, body, redelivered }) =>
+      this.#note('tx.in', { properties: { messageId }, content: body as Buffer, fields: { redelivered } }),
+    );
+    const tell = async () => {
+      const published = ids.map(() => String(this.#nextId++));
+      for (const [index, messageId] of published.entries()) {
+        const envelope = { exchange: 'load.pairs', routingKey: '', durable: true, messageId };
+        await channel.basicPublish(envelope, bodyOf(messageId, this.random.between(1, 3_000)));
+        channel.basicAck({ deliveryTag: deliveries[index]!.deliveryTag });
+      }
+      return published;
+    };
+    if (this.random.chance(0.1)) {
+      for (const id of await tell()) this.#rolledBack.add(id);
+      await channel.txRollback();
+    }
+    const published = await tell();
+    for (const id of ids) this.#settle('tx.in', id, 'acked');
+    await channel.txCommit();
+    this.#published += PAIR.length * published.length;
+    for (const id of published) for (const queue of PAIR) this.ledger.promise(queue, id);
+    for (const id of ids) this.ledger.durable('tx.in', id);
+  }
+
   #settle(queue: string, id: string, how: 'acked' | 'rejected'): void {
     if (queue !== 'keep') this.#settled += 1;
     this.ledger.settled(queue, id, how);
@@ -229,8 +312,9 @@ export class BrokerLoad {
 
   #deliveries = 0;
 
-  #note(queue: string, message: ConsumeMessage): string {
+  #note(queue: string, message: Seen): string {
     const id = String(message.properties.messageId);
+    if (this.#rolledBack.has(id)) this.faults.push(`${id} is in '${queue}' though its transaction was rolled back`);
     const isWhole = message.content.equals(bodyOf(id, message.content.length)) && message.content.length > 0;
     if (queue === 'graves') {
       const [death] = message.properties.headers?.['x-death'] ?? [];
@@ -241,6 +325,13 @@ export class BrokerLoad {
     }
     return id;
   }
+}
+
+/** What of a delivery is looked at, whichever client brought it. */
+interface Seen {
+  properties: { messageId?: string; headers?: ConsumeMessage['properties']['headers'] };
+  content: Buffer;
+  fields: { redelivered: boolean };
 }
 
 /** Settlements of one channel that wait for the confirm of a marker published behind them. */
@@ -264,10 +355,13 @@ class Settling {
   }
 }
 
-async function declareAll(channel: ConfirmChannel): Promise<void> {
-  await channel.assertExchange('load.direct', 'direct', { durable: true });
-  await channel.assertExchange('load.fanout', 'fanout', { durable: true });
-  await channel.assertExchange('load.graves', 'fanout', { durable: true });
+const EXCHANGES = ['load.direct', 'load.fanout', 'load.graves', 'load.pairs'] as const;
+
+/** Declaring again what is there compares every argument. Bindings are made only once: what they route proves that they are there. */
+async function declareAll(channel: ConfirmChannel, binds: boolean): Promise<void> {
+  for (const exchange of EXCHANGES) {
+    await channel.assertExchange(exchange, exchange === 'load.direct' ? 'direct' : 'fanout', { durable: true });
+  }
   const graves = { 'x-dead-letter-exchange': 'load.graves' };
   const atLeastOnce = { 'x-dead-letter-strategy': 'at-least-once', 'x-overflow': 'reject-publish' };
   const queueArguments: Record<(typeof ALL)[number], Record<string, unknown>> = {
@@ -278,6 +372,9 @@ async function declareAll(channel: ConfirmChannel): Promise<void> {
     'copy.1': {},
     'copy.2': { 'x-queue-type': 'quorum' },
     brief: { ...graves, 'x-message-ttl': 150 },
+    'tx.in': {},
+    'tx.out.1': {},
+    'tx.out.2': { 'x-queue-type': 'quorum' },
     keep: {},
     graves: {},
     markers: { 'x-max-length': 50 },
@@ -285,10 +382,11 @@ async function declareAll(channel: ConfirmChannel): Promise<void> {
   for (const queue of ALL) {
     await channel.assertQueue(queue, { durable: true, arguments: queueArguments[queue] });
   }
+  if (!binds) return;
   for (const queue of [...KEYS, 'brief', 'keep']) await channel.bindQueue(queue, 'load.direct', queue);
   for (const queue of COPIES) await channel.bindQueue(queue, 'load.fanout', '');
+  for (const queue of PAIR) await channel.bindQueue(queue, 'load.pairs', '');
   await channel.bindQueue('graves', 'load.graves', '');
-  await channel.close();
 }
 
 /** The killed broker's connection ends in one of these ways; anything else is a finding. */
@@ -296,8 +394,13 @@ function isLoss(error: unknown): boolean {
   return /ECONNRESET|EPIPE|ECONNREFUSED|clos(e|ed|ing)\b|ended|socket/i.test(String(error));
 }
 
-function onceLost(model: ChannelModel): { is: boolean; happens: Promise<void> } {
-  const lost = { is: false, happens: Promise.resolve() };
+interface Loss {
+  is: boolean;
+  happens: Promise<void>;
+}
+
+function onceLost(model: ChannelModel): Loss {
+  const lost: Loss = { is: false, happens: Promise.resolve() };
   lost.happens = new Promise((resolve) => {
     model.on('close', () => {
       lost.is = true;
