@@ -12,7 +12,7 @@ import {
   writeFrameHead,
 } from '#amqp-codec';
 import { eventually, WireFixture } from '../wire.harness.js';
-import { UNSYNCED_BYTES_MAX } from './connection.js';
+import { UNSYNCED_BYTES_HARD_MAX, UNSYNCED_BYTES_MAX } from './connection.js';
 
 const FAKED = {
   doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] as ('setImmediate' | 'nextTick' | 'queueMicrotask')[],
@@ -144,6 +144,36 @@ describe('flow control', () => {
     fixture.durability.sync();
     await peer.expectsNothing();
     fixture.durability.unsyncedBytes = UNSYNCED_BYTES_MAX / 2;
+    fixture.durability.sync();
+    await peer.expects('queue.declare-ok');
+  });
+
+  it('tells a publisher of an alarm that comes while it waits for the log', async () => {
+    const fixture = new WireFixture();
+    const peer = await fixture.aClient();
+    await peer.declares('q');
+    fixture.durability.unsyncedBytes = UNSYNCED_BYTES_MAX + 1;
+    peer.publishes('q', 'one');
+    await eventually(() => fixture.broker.stats().connections[0]!.state === 'flow');
+    fixture.broker.raiseAlarm('low on disk');
+    await peer.expects('connection.blocked', { reason: 'low on disk' });
+    fixture.durability.unsyncedBytes = 0;
+    fixture.durability.sync();
+    fixture.broker.clearAlarm();
+    await peer.expects('connection.unblocked');
+  });
+
+  it('stops reading whoever it is while twice as much waits for the log', async () => {
+    const fixture = new WireFixture();
+    const peer = await fixture.aClient();
+    await peer.declares('q');
+    fixture.durability.unsyncedBytes = UNSYNCED_BYTES_HARD_MAX + 1;
+    peer.sends('queue.declare', { queue: 'last' });
+    await peer.expects('queue.declare-ok');
+    await eventually(() => fixture.broker.stats().connections[0]!.state === 'flow');
+    peer.sends('queue.declare', { queue: 'later' });
+    await peer.expectsNothing();
+    fixture.durability.unsyncedBytes = 0;
     fixture.durability.sync();
     await peer.expects('queue.declare-ok');
   });

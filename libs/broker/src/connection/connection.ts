@@ -142,6 +142,8 @@ export class Connection implements DurabilityWaiter {
   #methodKey = 0;
   #sawInput = false;
   #wasToldBlocked = false;
+  /** Held for the log because of what it published. */
+  #heldPublish = false;
   #stopHeartbeat = () => {};
   #deadline: NodeJS.Timeout | undefined;
 
@@ -211,7 +213,11 @@ export class Connection implements DurabilityWaiter {
 
   /** The broker's alarm came or went. When it comes, a connection is blocked at its next publish. */
   onAlarm(): void {
-    if (this.#context.alarm !== undefined) return;
+    if (this.#context.alarm !== undefined) {
+      // Its next publish is not read before the log has caught up, which with a full disk may be long.
+      if (this.#heldPublish) this.#block();
+      return;
+    }
     if (this.#wasToldBlocked) this.#output.send(0, 'connection.unblocked', {});
     this.#wasToldBlocked = false;
     this.#intake.release('alarm');
@@ -491,7 +497,9 @@ export class Connection implements DurabilityWaiter {
   #onPublished(): void {
     const { alarm, watch } = this.#context;
     if (alarm !== undefined) this.#block();
-    if (watch.durability.unsyncedBytes > UNSYNCED_BYTES_MAX) this.#holdForFlow();
+    if (watch.durability.unsyncedBytes <= UNSYNCED_BYTES_MAX) return;
+    this.#heldPublish = true;
+    this.#holdForFlow();
   }
 
   #holdForFlow(): void {
@@ -510,6 +518,7 @@ export class Connection implements DurabilityWaiter {
       durability.requestSync();
       return true;
     }
+    this.#heldPublish = false;
     this.#intake.release('flow');
     return false;
   }
