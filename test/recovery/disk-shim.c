@@ -2,6 +2,7 @@
  *
  *   SHIM_FOLDER    files directly in this folder are on that disk; all others are left alone
  *   SHIM_CONTROL   a file of at least 128 bytes, shared with the test: faults and counters, laid out as disk-shim.ts says
+ *                  The clock can be set too.
  *   SHIM_SEED      set: the disk forgets. What is written stays in this process until it is synced, so that kill -9 equals lost power.
  *                  Of each write some sectors reach the file at once, as a disk may choose to, in no order.
  */
@@ -16,7 +17,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SECTOR 512
@@ -39,7 +42,7 @@ struct file {
   struct piece *first, *last;
 };
 
-static struct { uint8_t fault[16]; volatile uint32_t hits[16]; } *control;
+static struct { uint8_t fault[16]; volatile uint32_t hits[16]; volatile int64_t shift_seconds; } *control;
 static const char *folder;
 static size_t folder_length;
 static int forgets;
@@ -312,4 +315,21 @@ int ftruncate64(int fd, off_t size) {
   if (error == 0) return real_truncate(fd, size);
   errno = error;
   return -1;
+}
+
+/* Whoever asks for the time of day before `start` ran gets it as it is. */
+int clock_gettime(clockid_t clock, struct timespec *at) {
+  static int (*real)(clockid_t, struct timespec *);
+  if (real == NULL) real = dlsym(RTLD_NEXT, "clock_gettime");
+  int result = real(clock, at);
+  if (result == 0 && control != NULL && clock == CLOCK_REALTIME) at->tv_sec += control->shift_seconds;
+  return result;
+}
+
+int gettimeofday(struct timeval *restrict at, void *restrict zone) {
+  static int (*real)(struct timeval *, void *);
+  if (real == NULL) real = dlsym(RTLD_NEXT, "gettimeofday");
+  int result = real(at, zone);
+  if (result == 0 && control != NULL) at->tv_sec += control->shift_seconds;
+  return result;
 }

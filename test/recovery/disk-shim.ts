@@ -9,6 +9,8 @@ const SOURCE = join(import.meta.dirname, 'disk-shim.c');
 const CONTROL_BYTES = 128;
 /** Where the counters begin: 32 bits each, in the order of `STEPS`. */
 const HITS_AT = 16;
+/** Seconds that the wall clock is ahead, 64 bits. */
+const CLOCK_AT = 80;
 
 /** In the order of the shim's `enum step`. */
 export const STEPS = ['write', 'sync', 'create', 'unlink', 'rename', 'truncate'] as const;
@@ -31,6 +33,8 @@ export function hasCompiler(): boolean {
 
 /** The disk below one broker's log: told when to fail. Lives in `folder`, which the caller removes. */
 export class DiskShim {
+  private clockSeconds = 0;
+
   private constructor(
     private readonly library: string,
     private readonly control: string,
@@ -72,6 +76,14 @@ export class DiskShim {
     const bytes = Buffer.alloc(4);
     await this.handle.read(bytes, 0, 4, HITS_AT + 4 * STEPS.indexOf(step));
     return bytes.readUInt32LE();
+  }
+
+  /** Sets the wall clock so much forward, or back, from where it is. */
+  async shiftClock(seconds: number): Promise<void> {
+    this.clockSeconds += seconds;
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64LE(BigInt(this.clockSeconds));
+    await this.handle.write(bytes, 0, 8, CLOCK_AT);
   }
 
   async untilHit(step: DiskStep, hits = 1): Promise<void> {
