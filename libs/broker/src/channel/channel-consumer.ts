@@ -27,8 +27,6 @@ export class ChannelConsumer implements Consumer {
   /** The tag as a short string on the wire. */
   readonly tagBytes: Buffer;
   unacked = 0;
-  /** The queue was told that there is no room, so it must be told when there is. */
-  isStarved = false;
   readonly #deliveries: Deliveries;
 
   constructor(deliveries: Deliveries, subscription: Subscription) {
@@ -51,7 +49,7 @@ export class ChannelConsumer implements Consumer {
 
   hasRoom(): boolean {
     const hasRoom = this.#deliveries.hasRoomFor(this);
-    if (!hasRoom) this.isStarved = true;
+    if (!hasRoom) this.#deliveries.noteStarved(this);
     return hasRoom;
   }
 

@@ -25,6 +25,8 @@ export class Deliveries {
   readonly prefetch = new Prefetch();
   readonly unacked = new UnackedDeliveries();
   readonly #consumers = new Map<string, ChannelConsumer>();
+  /** Those whose queues were told that there is no room, and must be told when there is. */
+  readonly #starved = new Set<ChannelConsumer>();
   readonly #number: number;
   readonly #host: ChannelHost;
   readonly #acknowledged = new Settled();
@@ -80,6 +82,7 @@ export class Deliveries {
     const consumer = this.#consumers.get(tag);
     if (consumer === undefined) return;
     this.#consumers.delete(tag);
+    this.#starved.delete(consumer);
     if (consumer.queueName === REPLY_QUEUE) this.#closeReplyAddress();
     else this.#host.virtualHost.cancel(consumer.queueName, consumer);
   }
@@ -95,6 +98,7 @@ export class Deliveries {
   }
 
   cancelledByServer(consumer: ChannelConsumer): void {
+    this.#starved.delete(consumer);
     if (!this.#consumers.delete(consumer.tag) || !this.#host.hearsConsumerCancel) return;
     this.#host.output.send(this.#number, 'basic.cancel', { consumerTag: consumer.tag, nowait: true });
   }
@@ -106,11 +110,15 @@ export class Deliveries {
     return this.prefetch.hasSharedRoom && this.unacked.count < UNACKED_PER_CHANNEL_MAX;
   }
 
+  noteStarved(consumer: ChannelConsumer): void {
+    this.#starved.add(consumer);
+  }
+
   /** Tells the queues of consumers that were full and no longer are. */
   wakeConsumers(): void {
-    for (const consumer of this.#consumers.values()) {
-      if (!consumer.isStarved || !this.hasRoomFor(consumer)) continue;
-      consumer.isStarved = false;
+    for (const consumer of this.#starved) {
+      if (!this.hasRoomFor(consumer)) continue;
+      this.#starved.delete(consumer);
       this.#host.virtualHost.consumerHasRoom(consumer.queueName, consumer);
     }
   }
