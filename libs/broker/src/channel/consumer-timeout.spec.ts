@@ -74,7 +74,7 @@ describe('a delivery held too long, as RabbitMQ before 4.3', () => {
 
   it('is none of a queue without a time-out', async () => {
     const peer = await aHolder(aFixture('3.13'));
-    await passes(3000, peer);
+    await passes(100, peer);
     await peer.expectsNothing();
   });
 });
