@@ -9,6 +9,9 @@ import { hasDebianFile, removeFolder, type Service, startService } from '#testin
 
 const itWithPika = hasDebianFile('/usr/lib/python3/dist-packages/pika/__init__.py', 'python3-pika') ? it : it.skip;
 
+/** A start waits its turn when other tests run beside. */
+const START_MS_MAX = 60_000;
+
 /** No process runs without memory: the alarm is raised at the start. */
 const ALARM = 'broker: { vmMemoryHighWatermark: 0 }\n';
 const NO_ALARM = 'broker: { vmMemoryHighWatermark: 1 }\n';
@@ -17,7 +20,7 @@ describe('the alarms of a running broker', () => {
   let broker: Service;
   beforeAll(async () => {
     broker = await startService({ app: 'broker', configuration: ALARM });
-  });
+  }, START_MS_MAX);
   afterAll(async () => {
     await broker.kill();
     await removeFolder(broker.folder);

@@ -22,6 +22,9 @@ import {
 const itWithPika = hasDebianFile('/usr/lib/python3/dist-packages/pika/__init__.py', 'python3-pika') ? it : it.skip;
 const describeWithOpenssl = hasOpenssl() ? describe : describe.skip;
 
+/** A start waits its turn when other tests run beside. */
+const START_MS_MAX = 60_000;
+
 /** Read again and again while the broker runs, so in its own folder: the certificate it shows. */
 const CONFIGURATION = `broker:
   tls: { certfile: server.pem, keyfile: server.key, cacertfile: ca.pem, verify: peer, failIfNoPeerCert: true }
@@ -42,7 +45,7 @@ describeWithOpenssl('a broker that demands client certificates', () => {
     await ours.issue('server');
     client = await ours.issue('client');
     broker = await startService({ app: 'broker', configuration: CONFIGURATION, folder });
-  });
+  }, START_MS_MAX);
   afterAll(async () => {
     await broker.kill();
     await removeFolder(folder);
@@ -80,24 +83,28 @@ describeWithOpenssl('a broker that demands client certificates', () => {
     await connection.close();
   });
 
-  it('carries the whole service by BROKER_URL=amqps://', async () => {
-    const service = await startService({
-      environment: {
-        BROKER_URL: broker.amqps.replace('127.0.0.1', 'guest:guest@localhost'),
-        BROKER_CA_FILE: ours.cert,
-        BROKER_CERT_FILE: client.cert,
-        BROKER_KEY_FILE: client.key,
-      },
-    });
-    try {
-      const post = { labels: { alertname: 'HighCPU' } };
-      expect((await new TocsinClient(service.http).post('/api/v1/alerts', post)).status).toBe(202);
-      expect(await service.stop()).toBe(0);
-    } finally {
-      await service.kill();
-      await removeFolder(service.folder);
-    }
-  });
+  it(
+    'carries the whole service by BROKER_URL=amqps://',
+    async () => {
+      const service = await startService({
+        environment: {
+          BROKER_URL: broker.amqps.replace('127.0.0.1', 'guest:guest@localhost'),
+          BROKER_CA_FILE: ours.cert,
+          BROKER_CERT_FILE: client.cert,
+          BROKER_KEY_FILE: client.key,
+        },
+      });
+      try {
+        const post = { labels: { alertname: 'HighCPU' } };
+        expect((await new TocsinClient(service.http).post('/api/v1/alerts', post)).status).toBe(202);
+        expect(await service.stop()).toBe(0);
+      } finally {
+        await service.kill();
+        await removeFolder(service.folder);
+      }
+    },
+    START_MS_MAX,
+  );
 
   it('shows a replaced certificate to new connections without a restart', async () => {
     const renewed = await ours.issue('renewed');
@@ -110,13 +117,17 @@ describeWithOpenssl('a broker that demands client certificates', () => {
     });
   });
 
-  it('does not start with a key of another certificate, and says which file is wrong', async () => {
-    const broken = await newFolder();
-    const tls = `{ certfile: ${ours.cert}, keyfile: ${client.key} }`;
-    const start = startService({ app: 'broker', configuration: `broker: { tls: ${tls} }\n`, folder: broken });
-    await expect(start).rejects.toThrow(`broker.tls.keyfile: '${client.key}' is not the key of the certificate`);
-    await removeFolder(broken);
-  });
+  it(
+    'does not start with a key of another certificate, and says which file is wrong',
+    async () => {
+      const broken = await newFolder();
+      const tls = `{ certfile: ${ours.cert}, keyfile: ${client.key} }`;
+      const start = startService({ app: 'broker', configuration: `broker: { tls: ${tls} }\n`, folder: broken });
+      await expect(start).rejects.toThrow(`broker.tls.keyfile: '${client.key}' is not the key of the certificate`);
+      await removeFolder(broken);
+    },
+    START_MS_MAX,
+  );
 });
 
 function shownSubject(port: number, ca: Buffer): Promise<string> {

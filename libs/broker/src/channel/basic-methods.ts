@@ -81,7 +81,7 @@ function get(channel: Channel, queueName: string, noAck: boolean): void {
   let isHeld = false;
   host.virtualHost.get(queueName, noAck, host.owner, (ready) => {
     isAnswered = true;
-    if (channel.state === 'open') channel.deliveries.answerGet(ready, noAck);
+    if (channel.isAlive) channel.deliveries.answerGet(ready, noAck);
     else if (ready !== undefined && !noAck) ready.queue.requeue([ready.sequence]);
     if (isHeld) host.releaseIntake();
   });

@@ -31,11 +31,28 @@ const NACK_REQUEUE = 2;
 const REJECT_REQUEUE = 1;
 
 /**
- * An AMQP channel. Its connection owns it and hands it frames.
+ * The life of a channel. What belongs to a content that comes in is the assembler's state, and the choice between confirms and
+ * transactions that of `Publishing`: both are unions of their own, and mean something in `open` only.
  *
- * `open`: everything is served. `closing`: we sent channel.close; all is discarded until close-ok, because the client may
- * have sent more before it knew. `closed`: answers that come late find nobody.
+ *   open         everything is served
+ *   committing   tx.commit waits until the log is durable up to `upTo`; any frame meanwhile closes the connection
+ *   closing      we sent channel.close; all is discarded until close-ok, because the client may have sent more before it knew
+ *   closed       answers that come late find nobody
+ *
+ *   open ⇄ committing,  open | committing → closing → closed,  open | committing → closed
  */
+type State =
+  | { readonly at: 'open' }
+  | { readonly at: 'committing'; readonly upTo: number }
+  | { readonly at: 'closing' }
+  | { readonly at: 'closed' };
+
+// One object each: a frame is let in by comparing a reference.
+const OPEN: State = { at: 'open' };
+const CLOSING: State = { at: 'closing' };
+const CLOSED: State = { at: 'closed' };
+
+/** An AMQP channel. Its connection owns it and hands it frames. */
 export class Channel {
   readonly publishing: Publishing;
   readonly deliveries: Deliveries;
@@ -45,7 +62,7 @@ export class Channel {
   methodKey = 0;
   /** Set while the connection has this channel on its list for the end of the read. */
   isOnReadList = false;
-  #state: 'open' | 'closing' | 'closed' = 'open';
+  #state: State = OPEN;
   readonly #settlement = new SettlementReader();
 
   constructor(
@@ -62,14 +79,15 @@ export class Channel {
     });
   }
 
-  get state(): 'open' | 'closing' | 'closed' {
-    return this.#state;
+  /** Answers may still be sent on it. */
+  get isAlive(): boolean {
+    return this.#state.at === 'open' || this.#state.at === 'committing';
   }
 
   /** Throws ChannelError, ConnectionError or CodecError; what to close is for the connection to say. */
   onFrame(type: number, bytes: Buffer, start: number, end: number): void {
-    if (this.#state !== 'open') {
-      if (type === FRAME_METHOD) this.#onMethodWhileClosing(peekMethodKey(bytes, start, end));
+    if (this.#state !== OPEN) {
+      this.#onFrameWhileNotOpen(this.#state, type, bytes, start, end);
       return;
     }
     switch (type) {
@@ -84,6 +102,17 @@ export class Channel {
         this.#noteContent();
         this.publishing.assembler.body(bytes, start, end);
     }
+  }
+
+  #onFrameWhileNotOpen(state: State, type: number, bytes: Buffer, start: number, end: number): void {
+    const key = type === FRAME_METHOD ? peekMethodKey(bytes, start, end) : 0;
+    if (state.at !== 'committing') {
+      if (type === FRAME_METHOD) this.#onMethodWhileClosing(key);
+      return;
+    }
+    this.methodKey = key;
+    if (type !== FRAME_METHOD) this.publishing.assembler.refuse();
+    throw new ConnectionError('channel-error', "unexpected command while processing 'tx.commit'");
   }
 
   /** A frame out of place between contents belongs to no method. */
@@ -104,7 +133,7 @@ export class Channel {
 
   /** After the last frame of the bytes at hand. */
   endOfRead(): void {
-    if (this.#state !== 'open') return;
+    if (!this.isAlive) return;
     this.deliveries.flush();
     this.deliveries.wakeConsumers();
     this.#awaitLog(this.publishing.sendConfirms());
@@ -112,53 +141,49 @@ export class Channel {
 
   /** A sync of the log is done. */
   onDurable(): void {
-    if (this.#state !== 'open') return;
-    const { transaction } = this.publishing;
-    const { durable } = this.host.durability;
-    if (transaction?.committingUpTo !== undefined && transaction.committingUpTo <= durable) {
-      transaction.committingUpTo = undefined;
-      this.send('tx.commit-ok', {});
-    }
-    this.#awaitLog(this.publishing.sendConfirms() || (transaction?.committingUpTo ?? 0));
+    const state = this.#state;
+    if (state.at === 'committing') this.sendCommitOkWhenDurable(state.upTo);
+    else if (state.at === 'open') this.#awaitLog(this.publishing.sendConfirms());
   }
 
   /** A minute has passed. Throws ChannelError 406 when a delivery was held too long and that closes the channel. */
   onMinute(): void {
-    if (this.#state === 'open') this.deliveries.onMinute();
+    if (this.isAlive) this.deliveries.onMinute();
   }
 
   /** commit-ok follows when the log is durable up to `offset`. */
   sendCommitOkWhenDurable(offset: number): void {
     if (offset <= this.host.durability.durable) {
+      this.#state = OPEN;
       this.send('tx.commit-ok', {});
       return;
     }
-    this.publishing.transaction!.committingUpTo = offset;
+    this.#state = { at: 'committing', upTo: offset };
     this.#awaitLog(offset);
   }
 
   /** We close it: all its effects are undone or done, and the client is told why. */
   fail(args: MethodArguments<'channel.close'>): void {
-    this.#release('closing');
+    this.#release(CLOSING);
     this.send('channel.close', args);
   }
 
   /** The client closed it. */
   close(): void {
-    this.#release('closed');
+    this.#release(CLOSED);
     this.send('channel.close-ok', {});
     this.host.forget(this);
   }
 
   /** The connection is gone. */
   abandon(): void {
-    this.#release('closed');
+    this.#release(CLOSED);
   }
 
-  #release(next: 'closing' | 'closed'): void {
-    const wasOpen = this.#state === 'open';
+  #release(next: State): void {
+    const wasAlive = this.isAlive;
     this.#state = next;
-    if (!wasOpen) return;
+    if (!wasAlive) return;
     this.publishing.assembler.discard();
     const { transaction } = this.publishing;
     if (transaction !== undefined) {
@@ -179,10 +204,6 @@ export class Channel {
     // Before the number is noted: what is out of place here is the content of the method before.
     this.publishing.assembler.checkMethodIsDue();
     this.methodKey = key;
-    const { transaction } = this.publishing;
-    if (transaction?.committingUpTo !== undefined) {
-      throw new ConnectionError('channel-error', "unexpected command while processing 'tx.commit'");
-    }
     switch (key) {
       case KEY_PUBLISH:
         this.publishing.startPublish(bytes, start, end);
@@ -226,7 +247,7 @@ export class Channel {
     }
     if (key === KEY_CLOSE) this.send('channel.close-ok', {});
     if (key === KEY_CLOSE_OK) {
-      this.#state = 'closed';
+      this.#state = CLOSED;
       this.host.forget(this);
     }
   }

@@ -62,6 +62,11 @@ export class ContentAssembler {
     if (this.#state !== IDLE) throw this.#unexpected();
   }
 
+  /** No content frame is due. Throws 505. */
+  refuse(): never {
+    throw this.#unexpected();
+  }
+
   header(bytes: Buffer, start: number, end: number): void {
     if (this.#state.at !== 'awaiting-header') throw this.#unexpected();
     const classId = peekContentClass(bytes, start, end);

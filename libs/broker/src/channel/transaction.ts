@@ -28,8 +28,6 @@ export class Transaction {
   #publishes: PendingPublish[] = [];
   #settlements: PendingSettlement[] = [];
   #bytes = 0;
-  /** Log offset that must be durable before commit-ok; undefined when no commit is under way. */
-  committingUpTo: number | undefined;
 
   get publishes(): readonly PendingPublish[] {
     return this.#publishes;
