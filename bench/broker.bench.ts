@@ -1,5 +1,5 @@
-// Ours beside Debian's RabbitMQ (classic durable queues), the same light client in alternating rounds; prints a Markdown table. Ours
-// confirms after fdatasync; RabbitMQ 3.10's classic queue does not wait for it.
+// Ours beside Debian's RabbitMQ (classic durable queues), the same light client in alternating rounds; prints a Markdown table. What a
+// confirm means at either: docs/durability.md.
 // Arguments: words of a case's name, to run the cases that have them all; --rounds N (3).
 import { execFile } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
