@@ -5,6 +5,7 @@ import {
   fingerprint,
   idFromKey,
   idOfDigest,
+  normaliseAlert,
   openTarget,
   originOfNotificationId,
 } from '#dispatch';
@@ -271,6 +272,25 @@ describe('POST /api/v2/alerts, as an Alertmanager', () => {
     expect(status).toBe(400);
     expect(body).toMatch(/^alert 1: labels must hold/);
     expect(publishedAlerts()).toHaveLength(2);
+  });
+
+  it.each([
+    ['as it came', '', 'x', 1],
+    ['encoded anew behind a byte order mark', '\ufeff', 'x', 1],
+    ['in several messages when it is long', '', 'x'.repeat(600_000), 2],
+  ])('passes a good body on %s, and the dispatcher reads the same', async (_how, mark, text, messages) => {
+    const now = Date.now();
+    const posted = {
+      labels: { a: 'b', empty: '' },
+      annotations: { text },
+      endsAt: new Date(now + 1_000).toISOString(),
+    };
+    api = await startTestApi({ now: () => now });
+    expect((await post('/api/v2/alerts', `${mark}${JSON.stringify([posted, posted])}`)).status).toBe(200);
+    expect(api.messaging.published).toHaveLength(messages);
+    const alert = { labels: { a: 'b' }, annotations: { text }, startsAt: now, endsAt: now + 1_000, generatorURL: '' };
+    const read = publishedAlerts().map((item: unknown) => normaliseAlert(item, { now, resolveTimeoutMs: 300_000 }));
+    expect(read).toMatchObject([{ alert }, { alert }]);
   });
 
   it('takes ten thousand alerts, not one more', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { fingerprint } from './fingerprint.js';
-import { normaliseAlert } from './normalise.js';
+import { alertProblems, normaliseAlert } from './normalise.js';
 
 const now = 1_000_000_000;
 const options = { now, resolveTimeoutMs: 300_000 };
@@ -53,6 +53,7 @@ describe('normalising a posted alert', () => {
   ])('names the fields: %s', (_case, posted, fields) => {
     const result = normalise(posted);
     expect(result.ok ? [] : result.problems.map((problem) => problem.field)).toEqual(fields);
+    expect(alertProblems(posted)).toEqual(result.ok ? [] : result.problems);
   });
 
   it('keeps firing what was firing when accepted and ended in the queue', () => {
