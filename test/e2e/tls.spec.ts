@@ -23,7 +23,7 @@ const itWithPika = hasDebianFile('/usr/lib/python3/dist-packages/pika/__init__.p
 const describeWithOpenssl = hasOpenssl() ? describe : describe.skip;
 
 /** A start waits its turn when other tests run beside. */
-const START_MS_MAX = 60_000;
+const START_MS_MAX = 90_000;
 
 /** Read again and again while the broker runs, so in its own folder: the certificate it shows. */
 const CONFIGURATION = `broker:
@@ -116,6 +116,28 @@ describeWithOpenssl('a broker that demands client certificates', () => {
       what: 'the new certificate',
     });
   });
+
+  it(
+    'is opened by npm start as well, whose own connection stays plain on loopback',
+    async () => {
+      const all = await newFolder();
+      const tls = `{ certfile: ${join(folder, 'client.pem')}, keyfile: ${join(folder, 'client.key')} }`;
+      const service = await startService({ configuration: `broker: { compat: "4.3", tls: ${tls} }\n`, folder: all });
+      try {
+        const ca = [await readFile(ours.cert)];
+        const connection = await connect(service.amqps.replace('127.0.0.1', 'guest:guest@localhost'), { ca });
+        expect(connection.connection.serverProperties).toMatchObject({ product: 'RabbitMQ', version: '4.3.5' });
+        await connection.close();
+        const post = { labels: { alertname: 'HighCPU' } };
+        expect((await new TocsinClient(service.http).post('/api/v1/alerts', post)).status).toBe(202);
+        expect(await service.stop()).toBe(0);
+      } finally {
+        await service.kill();
+        await removeFolder(all);
+      }
+    },
+    START_MS_MAX,
+  );
 
   it(
     'does not start with a key of another certificate, and says which file is wrong',
