@@ -50,7 +50,7 @@ export function peerOptions(words: readonly string[] = []): PeerOptions {
 
 const CAPABILITIES = ['consumer_cancel_notify', 'connection.blocked', 'authentication_failure_close'];
 /** A broker that stays silent for so long has nothing to say. */
-const WAIT_MS_MAX = 10_000;
+const WAIT_MS_MAX = 30_000;
 
 interface Said {
   channel: number;
