@@ -7,11 +7,6 @@ import { DiskShim, hasCompiler } from './disk-shim.js';
 
 const WAIT_MS_MAX = 60_000;
 const MESSAGES = 500;
-/** Temporary queues in one round, and rounds: 20,000 in all. */
-const QUEUES = 5_000;
-const ROUNDS = 4;
-/** Resident memory that may come and go between rounds, whatever the queues leave behind. */
-const NOISE_BYTES = 64 * 1024 * 1024;
 const DAY_SECONDS = 86_400;
 
 let folder: string;
@@ -155,44 +150,6 @@ describe('a queue deleted under load', () => {
     await restartAfterKill();
     expect(await takeAll('doomed')).toEqual(['late']);
   });
-});
-
-describe('20,000 temporary queues', () => {
-  it('come and go: exclusive, auto-delete and expiring ones leave no memory, definition or file behind', async () => {
-    const keeper = await openChannel();
-    await keeper.assertQueue('kept', { durable: true });
-    const memory: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      const channel = await openChannel();
-      const model = models.at(-1)!;
-      for (let from = 0; from < QUEUES; from += 500) {
-        await Promise.all(Array.from({ length: 500 }, (_, index) => useTemporaryQueue(channel, from + index)));
-      }
-      await model.close();
-      const queues = () => metric('rabbitmq_queues');
-      await waitFor(async () => (await queues()) === 1, { timeoutMs: WAIT_MS_MAX, what: 'the queues to be gone' });
-      memory.push(await metric('rabbitmq_process_resident_memory_bytes'));
-    }
-    expect(memory.at(-1)! - memory[1]!).toBeLessThan(NOISE_BYTES);
-    await restartAfterKill();
-    expect(await metric('rabbitmq_queues')).toBe(1);
-    expect(await metric('tocsin_log_live_bytes')).toBe(0);
-  });
-
-  async function useTemporaryQueue(channel: ConfirmChannel, index: number): Promise<void> {
-    const kind = index % 3;
-    const options =
-      kind === 0
-        ? { exclusive: true }
-        : kind === 1
-          ? { autoDelete: true, durable: true }
-          : { durable: true, expires: 1 };
-    const { queue } = await channel.assertQueue('', options);
-    channel.sendToQueue(queue, Buffer.from('a message'), { persistent: true });
-    if (kind !== 1) return;
-    const { consumerTag } = await channel.consume(queue, () => undefined, { noAck: true });
-    await channel.cancel(consumerTag);
-  }
 });
 
 (hasCompiler() ? describe : describe.skip)('a clock that is set while the broker runs', () => {
