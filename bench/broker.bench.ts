@@ -26,7 +26,10 @@ const wanted = CASES.filter(({ name }) => words.every((word) => name.toLowerCase
 if (wanted.length === 0) throw new Error(`no case has '${words.join(' ')}' in its name; there are:\n${caseNames()}`);
 
 const ours = await startService({ app: 'broker' });
-const rabbitmq = await startRabbitmq();
+const rabbitmq = await startRabbitmq().catch(async (error) => {
+  await ours.kill();
+  throw error;
+});
 const ourPort = Number(new URL(ours.amqp).port);
 const theirPort = rabbitmq === undefined ? undefined : Number(new URL(rabbitmq.url).port);
 const disks: Latency[] = [];
