@@ -6,8 +6,11 @@ import { type BrokerSettings, listenError, type TlsConfiguration } from '#config
 import { type Logger, NestLogger } from '#telemetry';
 import { AlarmWatch, resourcesOf, watermarksOf } from './alarms.js';
 import { lockDataFolder } from './data-folder-lock.js';
+import type { BrokerAccess } from './management/broker-access.js';
 import type { BrokerStatus } from './management/broker-status.js';
 import { ManagementModule } from './management/management.module.js';
+import { readBodiesAsJson } from './management/request-body.js';
+import { UnknownPageFilter } from './management/unknown-page.filter.js';
 import { type ServiceAccount, ServiceUsers } from './service-users.js';
 import { watchSettings } from './settings-watch.js';
 import { statusOf } from './status.js';
@@ -72,7 +75,7 @@ export async function startBrokerServer(options: BrokerServerOptions): Promise<B
       (text) => logger.warn(text),
     );
     undo.push(async () => unwatch());
-    const management = await serveManagement(options, statusOf(engine, broker, users));
+    const management = await serveManagement(options, statusOf(engine, broker), { users, engine });
     undo.push(() => management.close());
     return { amqpPort: broker.port, amqpsPort: broker.tlsPort, managementPort: portOf(management), close };
   } catch (error) {
@@ -132,14 +135,21 @@ async function listenTls(
   return async () => unwatch();
 }
 
-async function serveManagement(options: BrokerServerOptions, status: BrokerStatus): Promise<NestFastifyApplication> {
+async function serveManagement(
+  options: BrokerServerOptions,
+  status: BrokerStatus,
+  access: BrokerAccess,
+): Promise<NestFastifyApplication> {
   const { host, managementPort: port } = options.settings;
   const { logger } = options;
   const app = await NestFactory.create<NestFastifyApplication>(
-    ManagementModule.register(status),
-    new FastifyAdapter(),
-    { logger: new NestLogger(logger), abortOnError: false },
+    ManagementModule.register(status, access),
+    // Names in a path: 255 bytes, each written %XX.
+    new FastifyAdapter({ routerOptions: { maxParamLength: 3 * 255 } }),
+    { logger: new NestLogger(logger), abortOnError: false, bodyParser: false },
   );
+  readBodiesAsJson(app.getHttpAdapter().getInstance());
+  app.useGlobalFilters(new UnknownPageFilter());
   await app.listen(port, host).catch(async (error) => {
     await app.close();
     throw listenError(error, { what: 'broker management', host, port, variable: 'TOCSIN_MANAGEMENT_PORT' });

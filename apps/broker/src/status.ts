@@ -1,8 +1,8 @@
-import type { Broker, Engine, Users } from '#broker';
+import type { Broker, Engine } from '#broker';
 import type { BrokerStatus } from './management/broker-status.js';
 
 /** Engine and wire as the management pages see them. */
-export function statusOf(engine: Engine, broker: Broker, users: Users): BrokerStatus {
+export function statusOf(engine: Engine, broker: Broker): BrokerStatus {
   return {
     queues: () => engine.stats().queues,
     connections: () => broker.stats().connections,
@@ -35,6 +35,5 @@ export function statusOf(engine: Engine, broker: Broker, users: Users): BrokerSt
     isLowOnDisk: () => engine.isLowOnDisk,
     log: () => engine.stats().log,
     failure: () => engine.failed?.message,
-    mayEnter: (user, password, remoteAddress) => users.authenticate(user, password, remoteAddress),
   };
 }

@@ -1,20 +1,27 @@
 import { type CanActivate, type ExecutionContext, HttpException, Inject, Injectable } from '@nestjs/common';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import { BROKER_STATUS, type BrokerStatus } from './broker-status.js';
+import type { FastifyReply } from 'fastify';
+import { BROKER_ACCESS, type BrokerAccess } from './broker-access.js';
+import { maySeePages, type VisitedRequest } from './visitor.js';
 
-/** The broker's own accounts, as RabbitMQ's management asks for them. */
+/** The broker's own accounts, as RabbitMQ's management asks for them, with one of the tags that open its pages. */
 @Injectable()
 export class BasicAuthGuard implements CanActivate {
-  constructor(@Inject(BROKER_STATUS) private readonly status: BrokerStatus) {}
+  constructor(@Inject(BROKER_ACCESS) private readonly access: BrokerAccess) {}
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
-    const request = context.switchToHttp().getRequest<FastifyRequest>();
-    const [user, password] = credentialsOf(request.headers.authorization);
-    if (user !== undefined && (await this.status.mayEnter(user, password, request.socket.remoteAddress ?? '')))
-      return true;
-
-    context.switchToHttp().getResponse<FastifyReply>().header('www-authenticate', 'Basic realm="Tocsin broker"');
-    throw new HttpException({ error: 'not_authorised', reason: 'Login failed' }, 401);
+  canActivate(context: ExecutionContext): boolean {
+    const request = context.switchToHttp().getRequest<VisitedRequest>();
+    const { users } = this.access;
+    const [name, password] = credentialsOf(request.headers.authorization);
+    if (name === undefined || !users.authenticate(name, password, request.socket.remoteAddress ?? '')) {
+      context.switchToHttp().getResponse<FastifyReply>().header('www-authenticate', 'Basic realm="Tocsin broker"');
+      throw new HttpException({ error: 'not_authorized', reason: 'Login failed' }, 401);
+    }
+    const visitor = { name, tags: users.tagsOf(name) };
+    if (!maySeePages(visitor)) {
+      throw new HttpException({ error: 'not_authorised', reason: 'Not management user' }, 401);
+    }
+    request.visitor = visitor;
+    return true;
   }
 }
 

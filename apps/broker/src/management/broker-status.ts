@@ -10,7 +10,6 @@ export interface BrokerStatus {
   log(): { segments: number; totalBytes: number; liveBytes: number; syncs: number };
   /** Why nothing is confirmed any more; `undefined` while all is well. */
   failure(): string | undefined;
-  mayEnter(user: string, password: string, remoteAddress: string): boolean | Promise<boolean>;
 }
 
 /** What was found wrong with the log's files, and what was done about it. */
@@ -62,6 +61,7 @@ export interface ConnectionStatus {
 
 export interface QueueStatus {
   name: string;
+  virtualHost: string;
   ready: number;
   unacked: number;
   consumers: number;

@@ -1,6 +1,7 @@
 import { Controller, Get, Inject, UseGuards } from '@nestjs/common';
 import { BasicAuthGuard } from './basic-auth.guard.js';
 import { BROKER_STATUS, type BrokerStatus, type ConnectionStatus } from './broker-status.js';
+import { Asked, seesAllVirtualHosts, type Visitor } from './visitor.js';
 
 /** Open connections, with RabbitMQ's field names. */
 @Controller('api/connections')
@@ -8,9 +9,14 @@ import { BROKER_STATUS, type BrokerStatus, type ConnectionStatus } from './broke
 export class ConnectionsController {
   constructor(@Inject(BROKER_STATUS) private readonly status: BrokerStatus) {}
 
+  /** Administrators and monitors see all, others their own. */
   @Get()
-  connections() {
-    return this.status.connections().map(toPage);
+  connections(@Asked() visitor: Visitor) {
+    const seesAll = seesAllVirtualHosts(visitor);
+    return this.status
+      .connections()
+      .filter(({ user }) => seesAll || user === visitor.name)
+      .map(toPage);
   }
 }
 

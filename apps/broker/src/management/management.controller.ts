@@ -1,14 +1,23 @@
 import { Controller, Get, HttpException, Inject, Param, UseGuards } from '@nestjs/common';
+import { notFound } from './answers.js';
 import { BasicAuthGuard } from './basic-auth.guard.js';
+import { BROKER_ACCESS, type BrokerAccess } from './broker-access.js';
 import { BROKER_STATUS, type BrokerStatus, type QueueStatus } from './broker-status.js';
-
-const VIRTUAL_HOST = '/';
+import { Asked, isAdministrator, type Visitor } from './visitor.js';
 
 /** The first pages of RabbitMQ's management API: paths and field names as its clients know them. */
 @Controller('api')
 @UseGuards(BasicAuthGuard)
 export class ManagementController {
-  constructor(@Inject(BROKER_STATUS) private readonly status: BrokerStatus) {}
+  constructor(
+    @Inject(BROKER_STATUS) private readonly status: BrokerStatus,
+    @Inject(BROKER_ACCESS) private readonly access: BrokerAccess,
+  ) {}
+
+  @Get('whoami')
+  whoAmI(@Asked() { name, tags }: Visitor) {
+    return { name, tags };
+  }
 
   @Get('overview')
   overview() {
@@ -41,38 +50,49 @@ export class ManagementController {
   }
 
   @Get('queues')
-  queues() {
-    return this.status.queues().map(toPage);
+  queues(@Asked() visitor: Visitor) {
+    return this.status
+      .queues()
+      .filter(({ virtualHost }) => this.mayLookInto(virtualHost, visitor))
+      .map(toPage);
   }
 
   @Get('queues/:vhost')
-  queuesOf(@Param('vhost') virtualHost: string) {
-    if (virtualHost !== VIRTUAL_HOST) throw notFound();
-    return this.queues();
+  queuesOf(@Param('vhost') virtualHost: string, @Asked() visitor: Visitor) {
+    return this.queuesIn(virtualHost, visitor).map(toPage);
   }
 
   @Get('queues/:vhost/:name')
-  queue(@Param('vhost') virtualHost: string, @Param('name') name: string) {
-    const queue = this.status.queues().find((candidate) => candidate.name === name);
-    if (virtualHost !== VIRTUAL_HOST || queue === undefined) throw notFound();
+  queue(@Param('vhost') virtualHost: string, @Param('name') name: string, @Asked() visitor: Visitor) {
+    const queue = this.queuesIn(virtualHost, visitor).find((candidate) => candidate.name === name);
+    if (queue === undefined) throw notFound();
     return toPage(queue);
+  }
+
+  private queuesIn(name: string, visitor: Visitor): QueueStatus[] {
+    if (this.access.engine.virtualHost(name) === undefined) throw notFound();
+    if (!this.mayLookInto(name, visitor)) {
+      const reason = 'User not authorised to access virtual host';
+      throw new HttpException({ error: 'not_authorised', reason }, 401);
+    }
+    return this.status.queues().filter(({ virtualHost }) => virtualHost === name);
+  }
+
+  private mayLookInto(virtualHost: string, visitor: Visitor): boolean {
+    return isAdministrator(visitor) || this.access.users.mayAccess(visitor.name, virtualHost);
   }
 }
 
-function toPage({ name, ready, unacked, consumers, bytes }: QueueStatus) {
+function toPage({ name, virtualHost, ready, unacked, consumers, bytes }: QueueStatus) {
   return {
     name,
-    vhost: VIRTUAL_HOST,
+    vhost: virtualHost,
     messages: ready + unacked,
     messages_ready: ready,
     messages_unacknowledged: unacked,
     message_bytes: bytes,
     consumers,
   };
-}
-
-function notFound(): HttpException {
-  return new HttpException({ error: 'Object Not Found', reason: 'Not Found' }, 404);
 }
 
 function sumOf(queues: readonly QueueStatus[], figure: (queue: QueueStatus) => number): number {

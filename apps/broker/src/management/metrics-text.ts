@@ -40,7 +40,9 @@ export function metricsText(status: BrokerStatus): string {
 type Queues = ReturnType<BrokerStatus['queues']>;
 
 function perQueue(name: string, queues: Queues, figure: (queue: Queues[number]) => number): string[] {
-  const lines = queues.map((queue) => `${name}{vhost="/",queue="${escaped(queue.name)}"} ${figure(queue)}`);
+  const lines = queues.map(
+    (queue) => `${name}{vhost="${escaped(queue.virtualHost)}",queue="${escaped(queue.name)}"} ${figure(queue)}`,
+  );
   return [`# TYPE ${name} gauge`, ...lines];
 }
 
