@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { codeError, ForgetfulFiles, seededRandom } from './forgetful-files.harness.js';
 import { SegmentLog } from './segment-log.js';
 import type { LogOwner, Placement, Position } from './types.js';
@@ -291,6 +291,9 @@ async function crashRounds(seed: number, crash: (files: ForgetfulFiles, random: 
 /** More of them: TOCSIN_CRASH_SEEDS=200. */
 const seedCount = Number(process.env['TOCSIN_CRASH_SEEDS'] ?? 12);
 const seeds = Array.from({ length: seedCount }, () => Math.floor(Math.random() * 2 ** 31));
+
+// Hundreds of crashes: on a busy machine they take longer than a spec usually may.
+jest.setTimeout(120_000);
 
 describe('whatever was durable survives, and nothing that was settled comes back', () => {
   it(`when the power goes (seeds ${seeds.join(' ')})`, async () => {
