@@ -8,7 +8,7 @@ import { hasDebianFile } from './debian.js';
 
 const SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server';
 const STARTED = 'Server startup complete';
-const START_TIMEOUT_MS = 90_000;
+const START_TIMEOUT_MS = 170_000;
 /** Lines of its log kept for the error message when it does not start. */
 const LOG_TAIL_LINES = 20;
 
