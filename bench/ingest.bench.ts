@@ -56,7 +56,7 @@ try {
   }
   print(lines);
 } finally {
-  receiver.disconnect();
+  if (receiver.connected) receiver.disconnect();
 }
 
 async function runRounds(benchmark: IngestCase): Promise<{ ours: IngestRound[]; theirs: IngestRound[] | undefined }> {
