@@ -7,6 +7,21 @@ import { DiskShim, hasCompiler } from './disk-shim.js';
 
 const WAIT_MS_MAX = 60_000;
 const MESSAGES = 500;
+/** Temporary queues in one round, and rounds: 20,000 in all, of which the first round shows what a round leaves anyway. */
+const QUEUES = 4_000;
+const ROUNDS = 5;
+/** A channel waits for each of its answers, and an answer about a durable queue for the disk: channels share that wait. */
+const CHANNELS = 100;
+/** Resident memory that may come and go between rounds: about 5 KB for each queue that came and went. */
+const NOISE_BYTES = 80 * 1024 * 1024;
+/** How a temporary queue ends, and as what it is declared. */
+const DECLARED = {
+  delete: { durable: true },
+  cancel: { durable: true, autoDelete: true },
+  expiry: { durable: true, expires: 1 },
+  connection: { exclusive: true },
+} as const;
+const ENDINGS = ['delete', 'cancel', 'expiry', 'connection'] as const;
 const DAY_SECONDS = 86_400;
 
 let folder: string;
@@ -50,6 +65,12 @@ async function takeAll(queue: string): Promise<string[]> {
 async function restartAfterKill(environment: Record<string, string> = {}): Promise<void> {
   await broker.kill();
   broker = await startService({ app: 'broker', folder, environment });
+}
+
+async function queueNames(): Promise<string[]> {
+  const authorization = `Basic ${Buffer.from('guest:guest').toString('base64')}`;
+  const page = await fetch(`${broker.management}/api/queues`, { headers: { authorization } });
+  return ((await page.json()) as { name: string }[]).map(({ name }) => name);
 }
 
 async function metric(name: string): Promise<number> {
@@ -150,6 +171,66 @@ describe('a queue deleted under load', () => {
     await restartAfterKill();
     expect(await takeAll('doomed')).toEqual(['late']);
   });
+});
+
+describe('20,000 temporary queues', () => {
+  it('come and go, each used once, and leave no queue, memory or live byte of the log behind', async () => {
+    const keeper = await openChannel();
+    await keeper.assertQueue('kept', { durable: true });
+    await publish(keeper, 'kept', ['kept']);
+    const liveBytes = await metric('tocsin_log_live_bytes');
+    const memory: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const model = await connect(broker.amqp);
+      models.push(model);
+      await Promise.all(Array.from({ length: CHANNELS }, (_, index) => useQueues(model, index)));
+      await model.close(); // takes the exclusive ones along
+      await waitFor(async () => (await queueNames()).length === 1, {
+        timeoutMs: WAIT_MS_MAX,
+        what: 'the queues to be gone',
+      });
+      memory.push(await metric('rabbitmq_process_resident_memory_bytes'));
+      expect(await metric('tocsin_log_live_bytes')).toBeLessThanOrEqual(liveBytes);
+    }
+    console.log(
+      `resident after each round of ${QUEUES}, MB: ${memory.map((bytes) => Math.round(bytes / 1e6)).join(', ')}`,
+    );
+    expect(memory.at(-1)! - memory[0]!).toBeLessThan(NOISE_BYTES);
+    await restartAfterKill();
+    expect(await queueNames()).toEqual(['kept']);
+    expect(await takeAll('kept')).toEqual(['kept']);
+  });
+
+  /** One channel's share, one after the other: a quarter each is deleted, cancelled, expires, or goes with its connection. */
+  async function useQueues(model: ChannelModel, first: number): Promise<void> {
+    const channel = await model.createConfirmChannel();
+    for (let index = first; index < QUEUES; index += CHANNELS) {
+      const ending = ENDINGS[Math.floor(index / CHANNELS) % ENDINGS.length]!;
+      const { queue } = await channel.assertQueue('', DECLARED[ending]);
+      channel.sendToQueue(queue, Buffer.from(queue), { persistent: true });
+      if (ending === 'cancel') {
+        await consumeOneAndCancel(channel, queue);
+        continue;
+      }
+      if (ending === 'expiry') continue; // it may be gone any moment
+      const message = await channel.get(queue, { noAck: ending !== 'connection' });
+      if (message === false || message.content.toString() !== queue)
+        throw new Error(`${queue} did not hold its message`);
+      if (ending === 'delete') await channel.deleteQueue(queue);
+    }
+    await channel.waitForConfirms();
+  }
+
+  async function consumeOneAndCancel(channel: ConfirmChannel, queue: string): Promise<void> {
+    let onDelivery: (body: string | undefined) => void = () => undefined;
+    const delivered = new Promise<string | undefined>((resolve) => {
+      onDelivery = resolve;
+    });
+    const take = (message: { content: Buffer } | null) => onDelivery(message?.content.toString());
+    const { consumerTag } = await channel.consume(queue, take, { noAck: true });
+    if ((await delivered) !== queue) throw new Error(`${queue} did not deliver its message`);
+    await channel.cancel(consumerTag);
+  }
 });
 
 (hasCompiler() ? describe : describe.skip)('a clock that is set while the broker runs', () => {
