@@ -243,13 +243,11 @@ class Recovery {
   }
 
   private async discard(file: Found, action: SegmentAction): Promise<void> {
-    if (action === 'set-aside') {
-      const path = join(this.directory, file.name);
-      await this.files.rename(path, `${path}.damaged`);
-      await this.files.fsyncDirectory(this.directory);
-    } else {
-      this.emptyFiles.push(file.name);
-    }
+    const path = join(this.directory, file.name);
+    if (action === 'set-aside') await this.files.rename(path, `${path}.damaged`);
+    // Durable before a later segment is begun: one that came back with lost power would look like a segment that lost its content.
+    else await this.files.unlink(path);
+    await this.files.fsyncDirectory(this.directory);
   }
 
   private async readFooter(file: Found, handle: number): Promise<SegmentContents | FooterState> {

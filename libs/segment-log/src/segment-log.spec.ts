@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { nodeFiles } from './file-layer.js';
 import { SegmentLog } from './segment-log.js';
 import type { LogOwner, Placement } from './types.js';
 
@@ -38,6 +39,34 @@ function durable(of: SegmentLog): Promise<void> {
 }
 
 describe('a log that is closed and opened again', () => {
+  it('makes sure that a file prepared and never used is gone before a later one is begun', async () => {
+    await (await open()).close();
+    log = undefined;
+    const steps: string[] = [];
+    const nameOf = (path: string) => path.slice(directory.length + 1);
+    const files = {
+      ...nodeFiles,
+      open: (path: string, mode: 'create' | 'existing') => {
+        if (mode === 'create') steps.push(`create ${nameOf(path)}`);
+        return nodeFiles.open(path, mode);
+      },
+      unlink: (path: string) => {
+        steps.push(`remove ${nameOf(path)}`);
+        return nodeFiles.unlink(path);
+      },
+      fsyncDirectory: (path: string) => {
+        steps.push('sync names');
+        return nodeFiles.fsyncDirectory(path);
+      },
+    };
+    const prepared = '0000000099.log';
+    await nodeFiles.close(await nodeFiles.open(join(directory, prepared), 'create'));
+    log = await SegmentLog.open({ directory, files, segmentBytes: 64 * 1024, owner });
+    const before = steps.slice(0, steps.indexOf('create 0000000100.log'));
+    expect(before).toContain(`remove ${prepared}`);
+    expect(before.at(-1)).toBe('sync names');
+  });
+
   it('hands back the messages that were not acknowledged, in order, with their placements', async () => {
     const first = await open();
     const one = first.appendMessage(1, [inQueue(7, 2, 1234.5), inQueue(9)], [Buffer.from('he'), Buffer.from('llo')]);
