@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
 import { newFolder, removeFolder, type Service, startService, waitFor } from '#testing';
@@ -9,6 +11,8 @@ const WAIT_MS_MAX = 30_000;
 /** Together they pass the end of a segment, so that a new one is made, a footer and a snapshot written, and an old file removed. */
 const LARGE_BODY_BYTES = 1_000_000;
 const LARGE_MESSAGES = 90;
+/** Of the file that the broker keeps for acknowledgements on a full disk. */
+const RESERVE_BYTES = 32 * 1024 * 1024;
 /** Past the end of two segments: a file is made one segment ahead. */
 const MORE_LARGE_MESSAGES = 150;
 
@@ -53,6 +57,13 @@ class Stage {
     const channel = await model.createConfirmChannel();
     channel.on('error', () => undefined);
     return channel;
+  }
+
+  /** The reserve is written beside everything else after a start: until it is there, a fault may hit its writes too. */
+  untilReserved(): Promise<unknown> {
+    const path = join(this.folder, 'data', 'broker', 'reserve');
+    const isWhole = async () => (await stat(path).catch(() => undefined))?.size === RESERVE_BYTES;
+    return waitFor(isWhole, { timeoutMs: WAIT_MS_MAX, what: 'the reserve' });
   }
 
   /** Resolves when each was answered. */
@@ -188,6 +199,7 @@ whereCompiled('a real broker on a disk that fails', () => {
   it.each(finals)(
     'ends, having confirmed nothing behind it, and starts with all it confirmed: %s',
     async (what, step, fault) => {
+      await stage.untilReserved();
       for (let index = 0; index < 20; index++) await stage.publish(`early-${index}`, 1_000);
       const { size } = stage.confirmed;
       await stage.shim.fail(step, fault);
