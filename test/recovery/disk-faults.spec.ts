@@ -7,6 +7,7 @@ import { type DiskFault, DiskShim, type DiskStep, hasCompiler } from './disk-shi
 import { reportFigures } from './report.js';
 
 const QUEUE = 'faults';
+const GUEST = `Basic ${Buffer.from('guest:guest').toString('base64')}`;
 const WAIT_MS_MAX = 30_000;
 /** Together they pass the end of a segment, so that a new one is made, a footer and a snapshot written, and an old file removed. */
 const LARGE_BODY_BYTES = 1_000_000;
@@ -92,10 +93,11 @@ class Stage {
 
   /** The broker has read every acknowledgement. */
   async untilAllAcknowledged(): Promise<void> {
-    const authorization = `Basic ${Buffer.from('guest:guest').toString('base64')}`;
     await waitFor(
       async () => {
-        const page = await fetch(`${this.broker.management}/api/queues/%2F/${QUEUE}`, { headers: { authorization } });
+        const page = await fetch(`${this.broker.management}/api/queues/%2F/${QUEUE}`, {
+          headers: { authorization: GUEST },
+        });
         return ((await page.json()) as { messages: number }).messages === 0;
       },
       { timeoutMs: WAIT_MS_MAX, what: 'the last acknowledgement' },
@@ -189,6 +191,26 @@ whereCompiled('a real broker on a disk that fails', () => {
     const lost = [...stage.confirmed].filter((id) => !there.has(id));
     report('killed while full', stage, lost, 0);
     expect(lost).toEqual([]);
+  });
+
+  it('answers a change of users over the management API when it is on disk, not before', async () => {
+    await stage.untilReserved();
+    await stage.shim.fail('write', 'short');
+    let isAnswered = false;
+    const answering = fetch(`${stage.broker.management}/api/users/anna`, {
+      method: 'PUT',
+      headers: { authorization: GUEST },
+      body: JSON.stringify({ password_hash: '', tags: 'management' }),
+    }).finally(() => {
+      isAnswered = true;
+    });
+    await stage.shim.untilHit('write', 3);
+    expect(isAnswered).toBe(false);
+    await stage.shim.failNoMore();
+    expect((await answering).status).toBe(201);
+    await stage.idsAfterKill();
+    const page = await fetch(`${stage.broker.management}/api/users/anna`, { headers: { authorization: GUEST } });
+    expect(await page.json()).toMatchObject({ name: 'anna', tags: ['management'] });
   });
 
   const finals: [what: string, step: DiskStep, fault: DiskFault][] = [

@@ -1,7 +1,9 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { APP_INTERCEPTOR } from '@nestjs/core';
 import { BROKER_ACCESS, type BrokerAccess } from './broker-access.js';
 import { BROKER_STATUS, type BrokerStatus } from './broker-status.js';
 import { ConnectionsController } from './connections.controller.js';
+import { DurableAnswerInterceptor } from './durable-answer.interceptor.js';
 import { HealthController } from './health.controller.js';
 import { LimitsController } from './limits.controller.js';
 import { ManagementController } from './management.controller.js';
@@ -26,6 +28,7 @@ export class ManagementModule {
       providers: [
         { provide: BROKER_STATUS, useValue: status },
         { provide: BROKER_ACCESS, useValue: access },
+        { provide: APP_INTERCEPTOR, useClass: DurableAnswerInterceptor },
       ],
     };
   }
