@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from '@jest/globals';
 import { type Service, startService } from '#testing';
+import { AccessLoad } from './access-load.js';
 import { BrokerLoad } from './broker-load.js';
 import { Ledger } from './ledger.js';
 import type { Random } from './random.js';
@@ -26,6 +27,7 @@ export async function killUnderLoad(options: KillOptions): Promise<void> {
   const { scenario, rounds, random, folder, environment = () => ({}) } = options;
   const ledger = new Ledger();
   const load = new BrokerLoad(ledger, random);
+  const access = new AccessLoad(random);
   const said: string[] = [];
   const start = (round: number) => startService({ app: 'broker', folder, environment: environment(round) });
   const listen = (broker: Service) => said.push(...complaints(broker, options.expectedFindings));
@@ -33,9 +35,10 @@ export async function killUnderLoad(options: KillOptions): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     if (random.chance(0.3)) await killWhileStarting(options, round);
     const broker = await start(round);
-    let working: Promise<void> = Promise.resolve();
+    await access.check(broker);
+    let working: Promise<unknown> = Promise.resolve();
     const begun = new Promise<void>((resolve) => {
-      working = load.runUntilLost(broker.amqp, resolve);
+      working = Promise.all([load.runUntilLost(broker.amqp, resolve), access.runUntilLost(broker)]);
     });
     // Now and then while it is being declared what the load needs.
     if (random.chance(0.9)) await Promise.race([working, begun]);
@@ -45,11 +48,13 @@ export async function killUnderLoad(options: KillOptions): Promise<void> {
     listen(broker);
   }
   const last = await start(rounds);
+  await access.check(last);
   await load.drain(last.amqp);
   // Killed once more, so that the last acknowledgements too are on disk and nowhere else.
   await last.kill();
   listen(last);
   const empty = await start(rounds + 1);
+  await access.check(empty);
   const depths = await load.depths(empty.amqp);
   await empty.stop();
 
@@ -64,7 +69,19 @@ export async function killUnderLoad(options: KillOptions): Promise<void> {
     duplicated: figures.duplicates,
     resurrected: figures.resurrected,
   });
+  reportFigures({
+    scenario: `${scenario}: users and virtual hosts`,
+    seed: random.seed,
+    rounds,
+    confirmed: access.answered,
+    delivered: 0,
+    lost: access.lost.length,
+    duplicated: 0,
+    resurrected: access.resurrected.length,
+  });
   expect(load.faults).toEqual([]);
+  expect(access.lost).toEqual([]);
+  expect(access.resurrected).toEqual([]);
   expect(ledger.lost()).toEqual([]);
   expect(ledger.resurrected()).toEqual([]);
   expect(ledger.damaged()).toEqual([]);
