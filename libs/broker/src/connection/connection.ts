@@ -378,14 +378,13 @@ export class Connection implements DurabilityWaiter {
   #refuseLogin(login: Login): void {
     this.#log('warn', { user: login.user, mechanism: login.mechanism }, 'login refused');
     this.#parser.stop();
+    if (login.client.hearsAuthenticationFailure) {
+      const [replyCode, name] = REPLY_CODES['access-refused'];
+      const text = `Login was refused using authentication mechanism ${login.mechanism}. For details see the broker logfile.`;
+      this.#send('connection.close', { replyCode, replyText: cutText(`${name} - ${text}`), classId: 0, methodId: 0 });
+    }
     setTimeout(() => {
-      if (this.#state.at === 'closed') return;
-      if (login.client.hearsAuthenticationFailure) {
-        const [replyCode, name] = REPLY_CODES['access-refused'];
-        const text = `Login was refused using authentication mechanism ${login.mechanism}. For details see the broker logfile.`;
-        this.#send('connection.close', { replyCode, replyText: cutText(`${name} - ${text}`), classId: 0, methodId: 0 });
-      }
-      this.#finish();
+      if (this.#state.at !== 'closed') this.#finish();
     }, REFUSAL_DELAY_MS).unref();
   }
 

@@ -22,7 +22,7 @@ import { ConnectionError } from '../errors.js';
 
 /** How long a client may take up to open-ok. */
 export const HANDSHAKE_MS_MAX = 10_000;
-/** Refused credentials are answered after this, to slow down guessing. */
+/** A connection with refused credentials ends after this, to slow down guessing. */
 export const REFUSAL_DELAY_MS = 1000;
 
 /** Frames before tune-ok: what a client must be able to send at least, with room for long tokens. */
