@@ -4,13 +4,9 @@ import { hostname } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { ReplyAddresses } from './channel/direct-reply.js';
 import { type Behaviour, behaviourOf } from './compat.js';
-import {
-  type Census,
-  Connection,
-  type ConnectionContext,
-  type Peer,
-  type ServedVirtualHost,
-} from './connection/connection.js';
+import { Connection } from './connection/connection.js';
+import type { ConnectionContext, Peer, ServedVirtualHost } from './connection/connection-context.js';
+import type { Census } from './connection/limits.js';
 import { StaticUsers, type Users } from './connection/users.js';
 import { Counters } from './counters.js';
 import { DurabilityWatch } from './durability-watch.js';

@@ -13,7 +13,7 @@ export { PatternError } from './access/pattern.js';
 export { ALL_RIGHTS, type Right, type Rights } from './access/rights.js';
 export { Broker, type BrokerOptions, SHUTDOWN_MS_MAX } from './broker.js';
 export { type Behaviour, behaviourOf, type Compat, type Permits } from './compat.js';
-export type { Peer } from './connection/connection.js';
+export type { Peer } from './connection/connection-context.js';
 export { type Account, GUEST, StaticUsers, type Users } from './connection/users.js';
 export type { Consumer, SettlementQueue } from './consumer.js';
 export type { Counters } from './counters.js';

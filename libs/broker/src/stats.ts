@@ -1,4 +1,5 @@
-import type { Connection, Peer } from './connection/connection.js';
+import type { Connection } from './connection/connection.js';
+import type { Peer } from './connection/connection-context.js';
 import type { Counters } from './counters.js';
 
 export interface ChannelStats {

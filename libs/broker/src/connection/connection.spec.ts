@@ -12,7 +12,7 @@ import {
   writeFrameHead,
 } from '#amqp-codec';
 import { eventually, WireFixture } from '../wire.harness.js';
-import { UNSYNCED_BYTES_HARD_MAX, UNSYNCED_BYTES_MAX } from './connection.js';
+import { UNSYNCED_BYTES_HARD_MAX, UNSYNCED_BYTES_MAX } from './flow-control.js';
 
 const FAKED = {
   doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] as ('setImmediate' | 'nextTick' | 'queueMicrotask')[],

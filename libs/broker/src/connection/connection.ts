@@ -15,15 +15,12 @@ import {
 } from '#amqp-codec';
 import { GuardedVirtualHost } from '../access/guarded-virtual-host.js';
 import { ALL_RIGHTS } from '../access/rights.js';
-import type { ReplyAddresses } from '../channel/direct-reply.js';
-import type { Behaviour } from '../compat.js';
-import type { Counters } from '../counters.js';
-import type { DurabilityWaiter, DurabilityWatch } from '../durability-watch.js';
+import type { DurabilityWaiter } from '../durability-watch.js';
 import { ConnectionError, REPLY_CODES } from '../errors.js';
 import type { BrokerLog } from '../log.js';
-import type { TlsDetails } from '../tls-listener.js';
-import type { VirtualHost } from '../virtual-host.js';
 import { cutText, toClose } from './close.js';
+import type { ConnectionContext, Peer, ServedVirtualHost } from './connection-context.js';
+import { FlowControl, type HeldConnection } from './flow-control.js';
 import {
   type ClientProfile,
   credentialsOf,
@@ -40,49 +37,9 @@ import {
 } from './handshake.js';
 import { startHeartbeat } from './heartbeat.js';
 import { Intake } from './intake.js';
+import { checkChannelLimit, checkConnectionLimits } from './limits.js';
 import { BACKLOG_BYTES_MAX, Output } from './output.js';
 import { Session } from './session.js';
-import type { Users } from './users.js';
-
-/** A virtual host with what the wire side keeps for it. */
-export interface ServedVirtualHost {
-  readonly virtualHost: VirtualHost;
-  readonly replies: ReplyAddresses;
-}
-
-/** Open connections and channels, counted where somebody has set a limit. */
-export interface Census {
-  connectionsTo(virtualHost: string): number;
-  connectionsOf(user: string): number;
-  channelsOf(user: string): number;
-}
-
-/** What all connections of a broker share. */
-export interface ConnectionContext {
-  readonly tuning: Tuning;
-  readonly behaviour: Behaviour;
-  readonly clusterName: string;
-  readonly messageBytesMax: number;
-  readonly users: Users;
-  readonly watch: DurabilityWatch;
-  readonly counters: Counters;
-  readonly log: BrokerLog;
-  readonly census: Census;
-  findVirtualHost(name: string): ServedVirtualHost | undefined;
-  /** Why publishers must wait (memory, disk), undefined when they need not. */
-  readonly alarm: string | undefined;
-  onClosed(connection: Connection): void;
-}
-
-/** Both ends of the TCP connection, for logs and the management page. */
-export interface Peer {
-  remoteAddress: string;
-  remotePort: number;
-  localAddress: string;
-  localPort: number;
-  /** Absent: not encrypted. */
-  tls?: TlsDetails;
-}
 
 /** Who it is, known from start-ok on. */
 interface Login {
@@ -119,10 +76,6 @@ const STATE_NAMES: Record<State['at'], string> = {
   closed: 'closed',
 };
 
-/** Unsynced bytes of the log at which publishers stop being read; they go on below half. */
-export const UNSYNCED_BYTES_MAX = 16 * 1024 * 1024;
-/** Here nobody is read any more, whatever it sends: acknowledgements and declarations too wait for a disk that is full. */
-export const UNSYNCED_BYTES_HARD_MAX = 2 * UNSYNCED_BYTES_MAX;
 /** How long a client may take to answer connection.close, if its heartbeat is not shorter. */
 const CLOSE_OK_MS_MAX = 30_000;
 /** After the last word: time for the bytes to arrive before the socket is destroyed. */
@@ -137,13 +90,11 @@ export class Connection implements DurabilityWaiter {
   readonly #context: ConnectionContext;
   readonly #output: Output;
   readonly #intake: Intake;
+  readonly #flow: FlowControl;
   readonly #parser: FrameParser;
   #state: State = { at: 'awaiting-protocol-header', bytes: Buffer.alloc(0) };
   #methodKey = 0;
   #sawInput = false;
-  #wasToldBlocked = false;
-  /** Held for the log because of what it published. */
-  #heldPublish = false;
   #stopHeartbeat = () => {};
   #deadline: NodeJS.Timeout | undefined;
 
@@ -153,6 +104,7 @@ export class Connection implements DurabilityWaiter {
     this.#context = context;
     this.#output = new Output(socket, () => this.#onDrain());
     this.#intake = new Intake(socket);
+    this.#flow = new FlowControl(this.#heldConnection(), this.#intake, context);
     this.#parser = new FrameParser(FRAME_MAX_BEFORE_TUNE, (type, channel, bytes, start, end) =>
       this.#onFrame(type, channel, bytes, start, end),
     );
@@ -180,8 +132,7 @@ export class Connection implements DurabilityWaiter {
 
   get flow(): 'running' | 'flow' | 'blocked' | 'closing' {
     if (this.#state.at === 'closing') return 'closing';
-    if (this.#intake.isHeldFor('alarm')) return 'blocked';
-    return this.#intake.isHeldFor('flow') ? 'flow' : 'running';
+    return this.#flow.state;
   }
 
   /** Closes it from our side with 320; an unfinished handshake is just cut. The socket is gone some time later. */
@@ -202,7 +153,7 @@ export class Connection implements DurabilityWaiter {
   onDurable(): boolean {
     if (this.#state.at !== 'open') return false;
     const isWaiting = this.#state.session.onDurable();
-    return this.#relaxFlow() || isWaiting;
+    return this.#flow.onDurable() || isWaiting;
   }
 
   /** A minute has passed. */
@@ -213,14 +164,7 @@ export class Connection implements DurabilityWaiter {
 
   /** The broker's alarm came or went. When it comes, a connection is blocked at its next publish. */
   onAlarm(): void {
-    if (this.#context.alarm !== undefined) {
-      // Its next publish is not read before the log has caught up, which with a full disk may be long.
-      if (this.#heldPublish) this.#block();
-      return;
-    }
-    if (this.#wasToldBlocked) this.#output.send(0, 'connection.unblocked', {});
-    this.#wasToldBlocked = false;
-    this.#intake.release('alarm');
+    this.#flow.onAlarm();
   }
 
   #onData(chunk: Buffer): void {
@@ -248,7 +192,7 @@ export class Connection implements DurabilityWaiter {
   #endOfRead(): void {
     if (this.#state.at !== 'open') return;
     this.#state.session.endOfRead();
-    if (this.#context.watch.durability.unsyncedBytes > UNSYNCED_BYTES_HARD_MAX) this.#holdForFlow();
+    this.#flow.onEndOfRead();
     if (this.#output.backlogBytes > BACKLOG_BYTES_MAX) this.#intake.hold('unread');
   }
 
@@ -404,7 +348,8 @@ export class Connection implements DurabilityWaiter {
   }
 
   #onOpen(args: MethodArguments<'connection.open'>, login: Login, tuning: Tuning): void {
-    this.#checkLimits(this.#virtualHostNamed(args.virtualHost).virtualHost, login.user);
+    const { census, users } = this.#context;
+    checkConnectionLimits(this.#virtualHostNamed(args.virtualHost).virtualHost, login.user, users, census);
     this.#state = { at: 'checking-access', login, tuning };
     this.#answer(this.#context.users.mayAccess(login.user, args.virtualHost), (isAllowed) => {
       if (!isAllowed) {
@@ -425,19 +370,6 @@ export class Connection implements DurabilityWaiter {
     const served = this.#context.findVirtualHost(name);
     if (served === undefined) throw new ConnectionError('not-allowed', `vhost ${name} not found`);
     return served;
-  }
-
-  #checkLimits({ name, limits }: VirtualHost, user: string): void {
-    const { census, users } = this.#context;
-    if (isReached(limits.maxConnections, () => census.connectionsTo(name))) {
-      const text = `access to vhost '${name}' refused for user '${user}': connection limit (${limits.maxConnections}) is reached`;
-      throw new ConnectionError('not-allowed', text);
-    }
-    const { maxConnections } = users.limitsOf?.(user) ?? {};
-    if (isReached(maxConnections, () => census.connectionsOf(user))) {
-      const text = `connection refused for user '${user}': user connection limit (${maxConnections}) is reached`;
-      throw new ConnectionError('not-allowed', text);
-    }
   }
 
   /** Goes on with the outcome, at once or later; until then nothing is read. */
@@ -471,12 +403,7 @@ export class Connection implements DurabilityWaiter {
       replies,
       rights,
       virtualHost: new GuardedVirtualHost(virtualHost, rights, login.user, behaviour.refusalNamesPermission),
-      checkNewChannel() {
-        const { maxChannels } = users.limitsOf?.(login.user) ?? {};
-        if (!isReached(maxChannels, () => census.channelsOf(login.user))) return;
-        const text = `number of channels opened for user '${login.user}' has reached the maximum allowed user limit of (${maxChannels})`;
-        throw new ConnectionError('not-allowed', text);
-      },
+      checkNewChannel: () => checkChannelLimit(login.user, users, census),
       durability: watch.durability,
       counters,
       output: this.#output,
@@ -489,45 +416,24 @@ export class Connection implements DurabilityWaiter {
       awaitDurable: () => watch.add(this),
       holdIntake: () => this.#holdIntake(),
       releaseIntake: () => this.#releaseIntake(),
-      published: () => this.#onPublished(),
+      published: () => this.#flow.onPublished(),
     });
   }
 
-  #onPublished(): void {
-    const { alarm, watch } = this.#context;
-    if (alarm !== undefined) this.#block();
-    if (watch.durability.unsyncedBytes <= UNSYNCED_BYTES_MAX) return;
-    this.#heldPublish = true;
-    this.#holdForFlow();
-  }
-
-  #holdForFlow(): void {
-    if (this.#intake.isHeldFor('flow')) return;
-    const { watch } = this.#context;
-    this.#intake.hold('flow');
-    watch.durability.requestSync();
-    watch.add(this);
-  }
-
-  /** Returns whether the publisher still has to wait for the log. */
-  #relaxFlow(): boolean {
-    if (!this.#intake.isHeldFor('flow')) return false;
-    const { durability } = this.#context.watch;
-    if (durability.unsyncedBytes > UNSYNCED_BYTES_MAX / 2) {
-      durability.requestSync();
-      return true;
-    }
-    this.#heldPublish = false;
-    this.#intake.release('flow');
-    return false;
-  }
-
-  #block(): void {
-    if (this.#state.at !== 'open' || this.#intake.isHeldFor('alarm')) return;
-    this.#intake.hold('alarm');
-    if (!this.#state.login.client.hearsBlocked) return;
-    this.#wasToldBlocked = true;
-    this.#send('connection.blocked', { reason: cutText(this.#context.alarm ?? '') });
+  #heldConnection(): HeldConnection {
+    const connection = this;
+    return {
+      get mayBeBlocked() {
+        return connection.#state.at === 'open';
+      },
+      tellBlocked: (reason) => {
+        if (this.open?.login.client.hearsBlocked !== true) return false;
+        this.#send('connection.blocked', { reason: cutText(reason) });
+        return true;
+      },
+      tellUnblocked: () => this.#send('connection.unblocked', {}),
+      awaitDurable: () => this.#context.watch.add(this),
+    };
   }
 
   #holdIntake(): void {
@@ -592,8 +498,7 @@ export class Connection implements DurabilityWaiter {
     const heartbeatMs = this.open === undefined ? 0 : this.open.tuning.heartbeat * 1000;
     this.#releaseSession();
     this.#state = { at: 'closing' };
-    this.#intake.release('flow');
-    this.#intake.release('alarm');
+    this.#flow.stop();
     this.#send('connection.close', args);
     const waitMs = heartbeatMs === 0 ? CLOSE_OK_MS_MAX : Math.min(heartbeatMs, CLOSE_OK_MS_MAX);
     this.#setDeadline(waitMs, 'the client did not answer connection.close');
@@ -660,11 +565,6 @@ export class Connection implements DurabilityWaiter {
   #log(level: keyof BrokerLog, fields: object, text: string): void {
     this.#context.log[level]({ connection: this.name, ...fields }, text);
   }
-}
-
-/** A negative limit is none. */
-function isReached(limit: number | undefined, count: () => number): boolean {
-  return limit !== undefined && limit >= 0 && count() >= limit;
 }
 
 const KEY_CLOSE = methodKey('connection.close');
