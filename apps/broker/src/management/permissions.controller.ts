@@ -31,10 +31,8 @@ export class PermissionsController {
     @Body() received: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): void {
-    const body = objectIn(received);
-    const [configure, write, read] = [textIn(body, 'configure'), textIn(body, 'write'), textIn(body, 'read')];
-    this.checkNames(virtualHost, user);
-    answerPut(reply, () => this.accounts.putPermission({ virtualHost, user, configure, write, read }));
+    const row = this.rowOf(virtualHost, user, received, ['configure', 'write', 'read']);
+    answerPut(reply, () => this.accounts.putPermission(row));
   }
 
   @Delete('permissions/:vhost/:user')
@@ -53,9 +51,7 @@ export class PermissionsController {
 
   @Get('topic-permissions/:vhost/:user')
   topicsOf(@Param('vhost') virtualHost: string, @Param('user') user: string) {
-    const found = this.accounts.topicPermissions.filter(
-      (each) => each.virtualHost === virtualHost && each.user === user,
-    );
+    const found = this.topicRowsOf(virtualHost, user);
     if (found.length === 0) throw notFound();
     return found.map(topicPermissionPage);
   }
@@ -68,15 +64,11 @@ export class PermissionsController {
     @Body() received: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): void {
-    const body = objectIn(received);
-    const [exchange, write, read] = [textIn(body, 'exchange'), textIn(body, 'write'), textIn(body, 'read')];
-    this.checkNames(virtualHost, user);
-    const hadOne = this.accounts.topicPermissions.some(
-      (each) => each.virtualHost === virtualHost && each.user === user,
-    );
+    const row = this.rowOf(virtualHost, user, received, ['exchange', 'write', 'read']);
+    const hadNone = this.topicRowsOf(virtualHost, user).length === 0;
     answerPut(reply, () => {
-      this.accounts.putTopicPermission({ virtualHost, user, exchange, write, read });
-      return hadOne ? 'changed' : 'created';
+      this.accounts.putTopicPermission(row);
+      return hadNone ? 'created' : 'changed';
     });
   }
 
@@ -103,10 +95,24 @@ export class PermissionsController {
     return this.access.engine.accounts;
   }
 
-  private checkNames(virtualHost: string, user: string): void {
+  private topicRowsOf(virtualHost: string, user: string): TopicPermission[] {
+    return this.accounts.topicPermissions.filter((each) => each.virtualHost === virtualHost && each.user === user);
+  }
+
+  /** What the body says of a user in a virtual host. Throws 400 when a field is missing, or one of the two is unknown. */
+  private rowOf<Field extends string>(
+    virtualHost: string,
+    user: string,
+    received: unknown,
+    fields: readonly Field[],
+  ): { virtualHost: string; user: string } & Record<Field, string> {
+    const body = objectIn(received);
+    const texts = Object.fromEntries(fields.map((field) => [field, textIn(body, field)])) as Record<Field, string>;
     const { engine } = this.access;
-    if (engine.virtualHost(virtualHost) !== undefined && engine.accounts.user(user) !== undefined) return;
-    throw badRequest('vhost_or_user_not_found');
+    if (engine.virtualHost(virtualHost) === undefined || engine.accounts.user(user) === undefined) {
+      throw badRequest('vhost_or_user_not_found');
+    }
+    return { virtualHost, user, ...texts };
   }
 }
 
