@@ -9,6 +9,7 @@ import { lockDataFolder } from './data-folder-lock.js';
 import type { BrokerAccess } from './management/broker-access.js';
 import type { BrokerStatus } from './management/broker-status.js';
 import { ManagementModule } from './management/management.module.js';
+import { gatherPageMethods } from './management/page-methods.js';
 import { readBodiesAsJson } from './management/request-body.js';
 import { UnknownPageFilter } from './management/unknown-page.filter.js';
 import { type ServiceAccount, ServiceUsers } from './service-users.js';
@@ -75,7 +76,7 @@ export async function startBrokerServer(options: BrokerServerOptions): Promise<B
       (text) => logger.warn(text),
     );
     undo.push(async () => unwatch());
-    const management = await serveManagement(options, statusOf(engine, broker), { users, engine });
+    const management = await serveManagement(options, statusOf(engine, broker), { users, engine, broker });
     undo.push(() => management.close());
     return { amqpPort: broker.port, amqpsPort: broker.tlsPort, managementPort: portOf(management), close };
   } catch (error) {
@@ -145,11 +146,12 @@ async function serveManagement(
   const app = await NestFactory.create<NestFastifyApplication>(
     ManagementModule.register(status, access),
     // Names in a path: 255 bytes, each written %XX.
-    new FastifyAdapter({ routerOptions: { maxParamLength: 3 * 255 } }),
+    new FastifyAdapter({ routerOptions: { maxParamLength: 3 * 255, ignoreTrailingSlash: true } }),
     { logger: new NestLogger(logger), abortOnError: false, bodyParser: false },
   );
-  readBodiesAsJson(app.getHttpAdapter().getInstance());
-  app.useGlobalFilters(new UnknownPageFilter());
+  const server = app.getHttpAdapter().getInstance();
+  readBodiesAsJson(server);
+  app.useGlobalFilters(new UnknownPageFilter(gatherPageMethods(server)));
   await app.listen(port, host).catch(async (error) => {
     await app.close();
     throw listenError(error, { what: 'broker management', host, port, variable: 'TOCSIN_MANAGEMENT_PORT' });

@@ -1,13 +1,14 @@
-import type { Engine } from '#broker';
+import type { Broker, Engine } from '#broker';
 import type { ServiceUsers } from '../service-users.js';
 
-/** What the pages on users, permissions and virtual hosts work on. Handed in by the process. */
+/** What the pages on users, permissions, virtual hosts and connections work on. Handed in by the process. */
 export interface BrokerAccess {
   readonly users: ServiceUsers;
   readonly engine: Pick<
     Engine,
     'accounts' | 'durability' | 'stats' | 'virtualHost' | 'putVirtualHost' | 'deleteVirtualHost'
   >;
+  readonly broker: Pick<Broker, 'closeConnection'>;
 }
 
 /** Nest's token for it. */

@@ -1,13 +1,18 @@
-import { Controller, Get, Inject, UseGuards } from '@nestjs/common';
+import { Controller, Delete, Get, Headers, HttpCode, HttpException, Inject, Param, UseGuards } from '@nestjs/common';
+import { notFound } from './answers.js';
 import { BasicAuthGuard } from './basic-auth.guard.js';
+import { BROKER_ACCESS, type BrokerAccess } from './broker-access.js';
 import { BROKER_STATUS, type BrokerStatus, type ConnectionStatus } from './broker-status.js';
-import { Asked, seesAllVirtualHosts, type Visitor } from './visitor.js';
+import { Asked, isAdministrator, seesAllVirtualHosts, type Visitor } from './visitor.js';
 
 /** Open connections, with RabbitMQ's field names. */
 @Controller('api/connections')
 @UseGuards(BasicAuthGuard)
 export class ConnectionsController {
-  constructor(@Inject(BROKER_STATUS) private readonly status: BrokerStatus) {}
+  constructor(
+    @Inject(BROKER_STATUS) private readonly status: BrokerStatus,
+    @Inject(BROKER_ACCESS) private readonly access: BrokerAccess,
+  ) {}
 
   /** Administrators and monitors see all, others their own. */
   @Get()
@@ -17,6 +22,26 @@ export class ConnectionsController {
       .connections()
       .filter(({ user }) => seesAll || user === visitor.name)
       .map(toPage);
+  }
+
+  @Get(':name')
+  connection(@Param('name') name: string, @Asked() visitor: Visitor) {
+    return toPage(this.find(name, visitor, seesAllVirtualHosts(visitor)));
+  }
+
+  /** Its client hears the reason that the header `x-reason` gives. */
+  @Delete(':name')
+  @HttpCode(204)
+  close(@Param('name') name: string, @Asked() visitor: Visitor, @Headers('x-reason') reason?: string): void {
+    this.find(name, visitor, isAdministrator(visitor));
+    this.access.broker.closeConnection(name, reason ?? 'Closed via management plugin');
+  }
+
+  private find(name: string, visitor: Visitor, mayTouchAll: boolean): ConnectionStatus {
+    const found = this.status.connections().find((each) => each.name === name);
+    if (found === undefined) throw notFound();
+    if (mayTouchAll || found.user === visitor.name) return found;
+    throw new HttpException({ error: 'not_authorised', reason: 'User not authorised to access object' }, 401);
   }
 }
 

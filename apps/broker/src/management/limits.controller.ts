@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Put, UseGuards } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, HttpException, Inject, Param, Put, UseGuards } from '@nestjs/common';
 import type { User, UserLimits, VirtualHostLimits, VirtualHostStats } from '#broker';
 import { AdministratorGuard } from './administrator.guard.js';
 import { badRequest, notFound } from './answers.js';
@@ -7,14 +7,22 @@ import { BROKER_ACCESS, type BrokerAccess } from './broker-access.js';
 import { objectIn } from './request-body.js';
 import { Asked, isAdministrator, seesAllVirtualHosts, type Visitor } from './visitor.js';
 
-/** RabbitMQ's names of the limits, each with ours. */
-const USER_LIMITS: Readonly<Record<string, keyof UserLimits>> = {
-  'max-connections': 'maxConnections',
-  'max-channels': 'maxChannels',
+/** RabbitMQ's names of the limits, each with ours, and its words around a complaint. */
+interface LimitKind<Name> {
+  readonly names: Readonly<Record<string, Name>>;
+  readonly title: string;
+  readonly frame: readonly [before: string, after: string];
+}
+
+const USER_LIMITS: LimitKind<keyof UserLimits> = {
+  names: { 'max-connections': 'maxConnections', 'max-channels': 'maxChannels' },
+  title: 'user-limits',
+  frame: ['', ''],
 };
-const VIRTUAL_HOST_LIMITS: Readonly<Record<string, keyof VirtualHostLimits>> = {
-  'max-connections': 'maxConnections',
-  'max-queues': 'maxQueues',
+const VIRTUAL_HOST_LIMITS: LimitKind<keyof VirtualHostLimits> = {
+  names: { 'max-connections': 'maxConnections', 'max-queues': 'maxQueues' },
+  title: 'limits',
+  frame: ['Validation failed\n\n', '\n'],
 };
 
 @Controller('api')
@@ -40,14 +48,17 @@ export class LimitsController {
   @UseGuards(AdministratorGuard)
   @HttpCode(204)
   limitVirtualHost(@Param('vhost') name: string, @Param('limit') limit: string, @Body() received: unknown): void {
-    this.setOnVirtualHost(name, limit, valueIn(limit, received));
+    const found = this.findVirtualHost(name);
+    if (found === undefined) throw new HttpException({ error: 'not_found', reason: 'vhost_not_found' }, 404);
+    const [ours, value] = limitIn(VIRTUAL_HOST_LIMITS, limit, received);
+    this.setOnVirtualHost(found, ours, value);
   }
 
   @Delete('vhost-limits/:vhost/:limit')
   @UseGuards(AdministratorGuard)
   @HttpCode(204)
   freeVirtualHost(@Param('vhost') name: string, @Param('limit') limit: string): void {
-    this.setOnVirtualHost(name, limit, undefined);
+    this.setOnVirtualHost(this.virtualHost(name), VIRTUAL_HOST_LIMITS.names[limit], undefined);
   }
 
   @Get('user-limits')
@@ -66,43 +77,57 @@ export class LimitsController {
   @UseGuards(AdministratorGuard)
   @HttpCode(204)
   limitUser(@Param('user') name: string, @Param('limit') limit: string, @Body() received: unknown): void {
-    this.setOnUser(name, limit, valueIn(limit, received));
+    const user = this.findUser(name);
+    if (user === undefined) throw badRequest(['no_such_user', name]);
+    const [ours, value] = limitIn(USER_LIMITS, limit, received);
+    this.setOnUser(user, ours, value);
   }
 
   @Delete('user-limits/:user/:limit')
   @UseGuards(AdministratorGuard)
   @HttpCode(204)
   freeUser(@Param('user') name: string, @Param('limit') limit: string): void {
-    this.setOnUser(name, limit, undefined);
+    this.setOnUser(this.user(name), USER_LIMITS.names[limit], undefined);
   }
 
-  private setOnVirtualHost(name: string, limit: string, value: number | undefined): void {
-    const { description, tags, limits } = this.virtualHost(name);
-    const ours = nameOf(VIRTUAL_HOST_LIMITS, limit);
-    this.access.engine.putVirtualHost({ name, description, tags, limits: { ...limits, [ours]: value } });
+  /** No name: there is no such limit to take away, which is no mistake. */
+  private setOnVirtualHost(
+    { name, description, tags, limits }: VirtualHostStats,
+    limit: keyof VirtualHostLimits | undefined,
+    value: number | undefined,
+  ): void {
+    if (limit === undefined) return;
+    this.access.engine.putVirtualHost({ name, description, tags, limits: { ...limits, [limit]: value } });
   }
 
-  private setOnUser(name: string, limit: string, value: number | undefined): void {
-    const user = this.user(name);
-    const ours = nameOf(USER_LIMITS, limit);
-    this.access.engine.accounts.putUser({ ...user, limits: { ...user.limits, [ours]: value } });
+  private setOnUser(user: User, limit: keyof UserLimits | undefined, value: number | undefined): void {
+    if (limit === undefined) return;
+    this.access.engine.accounts.putUser({ ...user, limits: { ...user.limits, [limit]: value } });
   }
 
   private virtualHost(name: string): VirtualHostStats {
-    const found = this.access.engine.stats().virtualHosts.find((each) => each.name === name);
+    const found = this.findVirtualHost(name);
     if (found === undefined) throw notFound();
     return found;
   }
 
+  private findVirtualHost(name: string): VirtualHostStats | undefined {
+    return this.access.engine.stats().virtualHosts.find((each) => each.name === name);
+  }
+
   private user(name: string): User {
-    const found = this.access.engine.accounts.user(name);
+    const found = this.findUser(name);
     if (found === undefined) throw notFound();
     return found;
+  }
+
+  private findUser(name: string): User | undefined {
+    return this.access.engine.accounts.user(name);
   }
 }
 
 export function userLimitsPage(limits: UserLimits) {
-  return pageOf(USER_LIMITS, limits);
+  return pageOf(USER_LIMITS.names, limits);
 }
 
 function userPage({ name, limits }: User) {
@@ -111,7 +136,7 @@ function userPage({ name, limits }: User) {
 }
 
 function virtualHostPage({ name, limits }: VirtualHostStats) {
-  const value = pageOf(VIRTUAL_HOST_LIMITS, limits);
+  const value = pageOf(VIRTUAL_HOST_LIMITS.names, limits);
   return Object.keys(value).length === 0 ? [] : [{ vhost: name, value }];
 }
 
@@ -120,14 +145,19 @@ function pageOf<Limits extends object>(names: Readonly<Record<string, keyof Limi
   return Object.fromEntries(set.map(([theirs, ours]) => [theirs, limits[ours]]));
 }
 
-function nameOf<Name>(names: Readonly<Record<string, Name>>, limit: string): Name {
-  if (Object.hasOwn(names, limit)) return names[limit]!;
-  throw badRequest(`unknown limit '${limit}'; there are ${Object.keys(names).join(' and ')}`);
+/** Our name of the limit and its value; a negative one is no limit. Throws 400 with RabbitMQ's words. */
+function limitIn<Name>(kind: LimitKind<Name>, limit: string, received: unknown): [Name, number] {
+  const body = objectIn(received);
+  if (!('value' in body)) throw badRequest('[{key_missing,value}]');
+  const { value } = body;
+  const { names, title } = kind;
+  if (!Object.hasOwn(names, limit)) {
+    throw complaint(kind, `Unrecognised terms [${limit}] in ${title}; there are ${Object.keys(names).join(' and ')}`);
+  }
+  if (typeof value === 'number' && Number.isInteger(value)) return [names[limit]!, value];
+  throw complaint(kind, `${limit} should be a number, actually was ${JSON.stringify(value)}`);
 }
 
-/** A negative value is no limit. */
-function valueIn(limit: string, received: unknown): number {
-  const { value } = objectIn(received);
-  if (typeof value === 'number' && Number.isInteger(value)) return value;
-  throw badRequest(`${limit} should be a number, actually was ${JSON.stringify(value)}`);
+function complaint({ frame: [before, after] }: LimitKind<unknown>, text: string): HttpException {
+  return badRequest(before + text + after);
 }

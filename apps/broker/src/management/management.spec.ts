@@ -223,13 +223,32 @@ describe('limits', () => {
     expect(await page('GET', '/vhost-limits/night')).toEqual([{ vhost: 'night', value: { 'max-queues': 1 } }]);
     expect(await status('DELETE', '/user-limits/anna/max-channels')).toBe(204);
     expect(await page('GET', '/user-limits/anna')).toEqual([]);
-    expect(await ask('PUT', '/vhost-limits/none/max-queues', { value: 1 })).toEqual(NOT_FOUND);
-    expect(await ask('PUT', '/vhost-limits/night/max-fun', { value: 1 })).toEqual(
-      bad("unknown limit 'max-fun'; there are max-connections and max-queues"),
-    );
-    expect(await ask('PUT', '/vhost-limits/night/max-queues', { value: 'x' })).toEqual(
-      bad('max-queues should be a number, actually was "x"'),
-    );
+    expect(await status('DELETE', '/vhost-limits/night/max-fun')).toBe(204);
+  });
+
+  it.each([
+    ['/vhost-limits/none/max-queues', { value: 1 }, [404, { error: 'not_found', reason: 'vhost_not_found' }]],
+    ['/user-limits/nobody/max-channels', { value: 1 }, bad(['no_such_user', 'nobody'])],
+    ['/vhost-limits/night/max-queues', {}, bad('[{key_missing,value}]')],
+    [
+      '/vhost-limits/night/max-queues',
+      { value: 1.5 },
+      bad('Validation failed\n\nmax-queues should be a number, actually was 1.5\n'),
+    ],
+    ['/user-limits/anna/max-channels', { value: null }, bad('max-channels should be a number, actually was null')],
+    // RabbitMQ names the limit with its value, as a term: [{<<"max-fun">>,1}].
+    [
+      '/vhost-limits/night/max-fun',
+      { value: 1 },
+      bad('Validation failed\n\nUnrecognised terms [max-fun] in limits; there are max-connections and max-queues\n'),
+    ],
+    [
+      '/user-limits/anna/max-queues',
+      { value: 1 },
+      bad('Unrecognised terms [max-queues] in user-limits; there are max-connections and max-channels'),
+    ],
+  ])('PUT %s %j is refused', async (path, body, answer) => {
+    expect(await ask('PUT', path, body)).toEqual(answer);
   });
 });
 
@@ -285,6 +304,40 @@ describe('who may see and change what', () => {
     expect(await page('GET', '/connections')).toMatchObject([{ user: 'service', vhost: 'night' }]);
     expect(await page('GET', '/connections', undefined, 'anna:p')).toEqual([]);
     await client.close();
+  });
+});
+
+describe('connections', () => {
+  it('are shown and closed by name, by administrators and by their own users', async () => {
+    await ask('PUT', '/permissions/night/anna', ALL);
+    const client = await amqp.connect(`amqp://guest:guest@127.0.0.1:${server.amqpPort}/night`);
+    client.on('error', () => {});
+    const closed = new Promise<Error>((resolve) => client.once('close', resolve));
+    const [{ name }] = (await page('GET', '/connections/')) as [{ name: string }];
+    const path = `/connections/${encodeURIComponent(name)}`;
+    expect(await page('GET', path)).toMatchObject({ name, vhost: 'night' });
+    expect(await ask('GET', path, undefined, 'anna:p')).toEqual(refused('User not authorised to access object'));
+    expect(await ask('DELETE', path, undefined, 'anna:p')).toEqual(refused('User not authorised to access object'));
+    expect(await status('DELETE', path)).toBe(204);
+    expect((await closed).message).toContain('CONNECTION_FORCED - Closed via management plugin');
+    expect(await ask('DELETE', path)).toEqual(NOT_FOUND);
+  });
+});
+
+describe('a method that a page does not have', () => {
+  it.each([
+    ['POST', '/overview', 'HEAD, GET, OPTIONS'],
+    ['POST', '/vhosts/%2F', 'HEAD, GET, PUT, DELETE, OPTIONS'],
+    ['PUT', '/queues/', 'HEAD, GET, OPTIONS'],
+    ['GET', '/vhost-limits/%2F/max-queues', 'PUT, DELETE, OPTIONS'],
+  ])('%s %s is answered with those it has', async (method, path, allowed) => {
+    const answer = await fetch(`http://127.0.0.1:${server.managementPort}/api${path}`, { method });
+    expect([answer.status, answer.headers.get('allow'), await answer.text()]).toEqual([405, allowed, '']);
+  });
+
+  it('OPTIONS lists them', async () => {
+    const answer = await fetch(`http://127.0.0.1:${server.managementPort}/api/whoami`, { method: 'OPTIONS' });
+    expect([answer.status, answer.headers.get('allow')]).toEqual([200, 'HEAD, GET, OPTIONS']);
   });
 });
 
