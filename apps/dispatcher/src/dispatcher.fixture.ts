@@ -253,7 +253,8 @@ export class FakeBroker {
         }
         return process.step('publish', () => {
           if (this.failure) throw this.failure;
-          (message.exchange === EXCHANGES.dead.name ? this.dead : this.notifications).push(message);
+          if (message.exchange === EXCHANGES.alerts.name) this.post(String(message.body), message);
+          else (message.exchange === EXCHANGES.dead.name ? this.dead : this.notifications).push(message);
           return 'confirmed' as const;
         });
       },

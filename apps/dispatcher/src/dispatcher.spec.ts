@@ -216,6 +216,18 @@ describe('dispatcher', () => {
     expect(machine.broker.dead[0]?.headers?.['detail']).toBe('cannot be stored: invalid byte sequence');
   });
 
+  it('keeps back only the one alert that the database refuses, not those in the same message', async () => {
+    const machine = new Machine();
+    machine.database.refusedLabel = 'bad';
+    machine.start();
+    const acceptedAt = new Date(machine.now).toISOString();
+    machine.broker.post([anAlert('1', '1'), anAlert('bad', 'bad'), anAlert('2', '2')], { headers: { acceptedAt } });
+    await machine.advance(60 * SECOND);
+    expect(new Set(toldBy(machine)['email:ops'])).toEqual(new Set(['1', '2']));
+    expect(machine.broker.unsettled).toBe(0);
+    expect(machine.broker.dead.map(({ body }) => JSON.parse(String(body)).labels.a)).toEqual(['bad']);
+  });
+
   it('lets go what waits, and digests what no window can carry, through the outbox', async () => {
     const machine = new Machine();
     machine.start();

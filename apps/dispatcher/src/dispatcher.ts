@@ -11,7 +11,8 @@ import {
   type Subscription,
 } from '#messaging';
 import { type Clock, type DispatcherParts, SYSTEM_CLOCK } from './dispatcher-parts.js';
-import { publishUnreadable } from './outbox.js';
+import { itemsOf } from './inbox.js';
+import { publishApart, publishUnreadable } from './outbox.js';
 import { readDispatchOptions } from './receivers.js';
 import { Reign } from './reign.js';
 import { SupersededError } from './superseded-error.js';
@@ -152,7 +153,15 @@ export class Dispatcher {
     }
   }
 
+  /** Of several alerts in one message, only those that are to blame are kept back: each comes again by itself. */
   private async putAside(delivery: Delivery, error: Error): Promise<void> {
+    const alerts = itemsOf(delivery.body);
+    if (alerts.length > 1) {
+      await publishApart(alerts, delivery, this.parts.messaging);
+      delivery.ack();
+      return;
+    }
+
     this.parts.logger.error({ error: error.message }, 'a message that cannot be stored is kept as a dead letter');
     const unreadable = { body: delivery.body, detail: `cannot be stored: ${error.message}` };
     await publishUnreadable([unreadable], this.clock.now(), DISPATCH_QUEUE, this.parts.messaging);

@@ -65,6 +65,12 @@ function readAlerts(delivery: Delivery, options: ReadOptions, inbox: Inbox): voi
   inbox.unreadable.push({ body, detail: `not an alert: ${problems.slice(0, PROBLEMS_SHOWN_MAX).join('; ')}${more}` });
 }
 
+/** The alerts of a body; none when it cannot be read. */
+export function itemsOf(body: Buffer): readonly unknown[] {
+  const items = parseItems(body);
+  return Array.isArray(items) ? items : [];
+}
+
 function parseItems(body: Buffer): unknown[] | { problem: string } {
   try {
     const parsed: unknown = JSON.parse(body.toString('utf8'));

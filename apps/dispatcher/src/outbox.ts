@@ -1,5 +1,5 @@
 import type { DispatcherStore, OutboxMessage, Publication } from '#dispatch';
-import { EXCHANGES, HEADERS, type OutgoingMessage, UNPARSEABLE_KEY } from '#messaging';
+import { ALERT_KEY, type Delivery, EXCHANGES, HEADERS, type OutgoingMessage, UNPARSEABLE_KEY } from '#messaging';
 import type { DispatcherMessaging } from './dispatcher-parts.js';
 import type { Unreadable } from './inbox.js';
 import { SupersededError } from './superseded-error.js';
@@ -70,6 +70,24 @@ export async function publishUnreadable(
       [HEADERS.source]: source,
     },
     body,
+  }));
+  for (let start = 0; start < messages.length; start += OUTBOX_SLICE) {
+    await publishAll(messages.slice(start, start + OUTBOX_SLICE), messaging);
+  }
+}
+
+/** Alerts that came in one message, each in one of its own. */
+export async function publishApart(
+  alerts: readonly unknown[],
+  { headers, type }: Pick<Delivery, 'headers' | 'type'>,
+  messaging: DispatcherMessaging,
+): Promise<void> {
+  const messages = alerts.map((alert) => ({
+    exchange: EXCHANGES.alerts.name,
+    routingKey: ALERT_KEY,
+    headers,
+    ...(type !== undefined && { type }),
+    body: JSON.stringify(alert),
   }));
   for (let start = 0; start < messages.length; start += OUTBOX_SLICE) {
     await publishAll(messages.slice(start, start + OUTBOX_SLICE), messaging);
