@@ -2,15 +2,30 @@ import type { PostedAlert } from '#dispatch';
 import { ALERT_KEY, EXCHANGES, HEADERS, MESSAGE_TYPES } from '#messaging';
 import type { ApiParts } from '../api-parts.js';
 import type { Intake } from '../intake/intake.js';
+import { joinArrays } from './join-arrays.js';
 import type { AcceptedAlert } from './posted-alert.js';
 
 /** A request's alerts travel in one message up to this size, else in several. */
 export const MESSAGE_BYTES_MAX = 1024 * 1024;
+/** What arrives in one turn of the event loop travels as one message up to this size. Larger bodies gain nothing by being copied. */
+export const GATHERED_BYTES_MAX = 64 * 1024;
 
 export type AlertSource = 'api' | 'alertmanager-api' | 'alertmanager-webhook';
 
-/** Takes normalised alerts in: on disk at the broker when it returns. */
+/** JSON arrays of alerts, not empty, that will be one message. */
+interface Gathering {
+  bodies: Buffer[];
+  bytes: number;
+  published: Promise<void>;
+}
+
+/**
+ * Takes normalised alerts in: on disk at the broker when it returns. Small posts share a message, and so its confirm: a message costs the broker, its
+ * client and the dispatcher far more than an alert does. None waits for company; only what came in the same turn travels together.
+ */
 export class AlertIntake {
+  private gathering: Gathering | undefined;
+
   constructor(
     private readonly intake: Intake,
     private readonly parts: Pick<ApiParts, 'metrics' | 'now'>,
@@ -18,18 +33,39 @@ export class AlertIntake {
 
   /** @throws Problem when the broker did not confirm every message */
   async accept(alerts: readonly AcceptedAlert[], source: AlertSource): Promise<void> {
-    await this.publish(encode(alerts.map(({ posted }) => posted)), alerts.length, source);
+    const bodies = encode(alerts.map(({ posted }) => posted)).map((body) => Buffer.from(body));
+    // Parts of a large post follow each other; one alone may share its message.
+    await (bodies.length === 1 ? this.gather(bodies[0] as Buffer) : this.publish(bodies));
+    this.parts.metrics.add('ingest_alerts_total', { source }, alerts.length);
   }
 
   /**
-   * The same for a whole body that `isOneMessage`, with `count` alerts that were all checked: it travels as it came, which spares encoding it again. The
-   * dispatcher fills in what an alert leaves out from the same instant. @throws Problem
+   * The same for a whole body that `isOneMessage`, an array of `count` alerts, not 0, that were all checked: it travels as it came, which spares encoding
+   * it again. The dispatcher fills in what an alert leaves out from the same instant. @throws Problem
    */
   async acceptBody(body: Buffer, count: number, source: AlertSource): Promise<void> {
-    await this.publish([body], count, source);
+    await this.gather(body);
+    this.parts.metrics.add('ingest_alerts_total', { source }, count);
   }
 
-  private async publish(bodies: readonly (Buffer | string)[], count: number, source: AlertSource): Promise<void> {
+  private gather(body: Buffer): Promise<void> {
+    if (this.gathering && this.gathering.bytes + body.length <= GATHERED_BYTES_MAX) {
+      this.gathering.bodies.push(body);
+      this.gathering.bytes += body.length;
+      return this.gathering.published;
+    }
+
+    const gathering = { bodies: [body], bytes: body.length, published: Promise.resolve() };
+    gathering.published = endOfTurn().then(() => {
+      if (this.gathering === gathering) this.gathering = undefined;
+      return this.publish([joinArrays(gathering.bodies)]);
+    });
+    // One that is full goes in its order: its turn ends before the next one's.
+    this.gathering = gathering;
+    return gathering.published;
+  }
+
+  private async publish(bodies: readonly Buffer[]): Promise<void> {
     // What fires now is told, even if it ends while it waits in the queue of a dispatcher that is away.
     const acceptedAt = new Date((this.parts.now ?? Date.now)()).toISOString();
     await this.intake.publishAll(
@@ -41,8 +77,12 @@ export class AlertIntake {
         body,
       })),
     );
-    this.parts.metrics.add('ingest_alerts_total', { source }, count);
   }
+}
+
+/** When all sockets that had something were read. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Whether a request's body may be published as it came. A byte order mark is no JSON to anyone who reads the message. */
