@@ -1,5 +1,6 @@
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { AlertmanagerController } from './alertmanager/alertmanager.controller.js';
+import { AlertmanagerIntake } from './alertmanager/alertmanager-intake.js';
 import { AlertIntake } from './alerts/alert-intake.js';
 import { AlertsController } from './alerts/alerts.controller.js';
 import { API_PARTS, type ApiParts } from './api-parts.js';
@@ -38,6 +39,11 @@ export class ApiModule implements OnApplicationBootstrap, OnApplicationShutdown 
         { provide: Load, useValue: new Load(parts) },
         { provide: Intake, useValue: new Intake(parts) },
         { provide: AlertIntake, useFactory: (intake: Intake) => new AlertIntake(intake, parts), inject: [Intake] },
+        {
+          provide: AlertmanagerIntake,
+          useFactory: (intake: AlertIntake) => new AlertmanagerIntake(intake, parts),
+          inject: [AlertIntake],
+        },
         { provide: Fence, useFactory: (intake: Intake) => new Fence(intake, parts), inject: [Intake] },
         { provide: Replay, useFactory: (intake: Intake) => new Replay(intake, parts), inject: [Intake] },
         { provide: BulkReplay, useFactory: (replay: Replay) => new BulkReplay(replay, parts), inject: [Replay] },

@@ -7,9 +7,11 @@ import { listenError } from '#config';
 import { NestLogger } from '#telemetry';
 import { authenticate } from './access/authentication.js';
 import { Credentials } from './access/credentials.js';
+import { AlertmanagerIntake } from './alertmanager/alertmanager-intake.js';
 import { ApiModule } from './api.module.js';
 import type { ApiParts } from './api-parts.js';
-import { BODY_BYTES_MAX, useJsonBodies } from './body/json-body.js';
+import { BODY_BYTES_MAX, parseJson, useJsonBodies } from './body/json-body.js';
+import { ExpressLane } from './intake/express-lane.js';
 import { Load } from './intake/load.js';
 import { measureRequests } from './operations/request-metrics.js';
 import { ProblemFilter } from './problem/problem.filter.js';
@@ -64,7 +66,8 @@ export async function buildApi(parts: ApiParts): Promise<NestFastifyApplication>
   const server: FastifyInstance = adapter.getInstance();
   routes.watch(server);
   measureRequests(server, parts.metrics);
-  authenticate(server, new Credentials(parts.settings));
+  const credentials = new Credentials(parts.settings);
+  authenticate(server, credentials);
 
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.register(parts), adapter, {
     logger: new NestLogger(parts.logger),
@@ -73,6 +76,7 @@ export async function buildApi(parts: ApiParts): Promise<NestFastifyApplication>
   });
   useJsonBodies(server);
   app.get(Load).guard(server);
+  openExpressLane(app, credentials, parts);
   app.useGlobalFilters(new ProblemFilter(routes, parts.logger));
   parts.health.addReady('broker', () => {
     if (!parts.messaging.isConnected) throw new Error('not connected');
@@ -81,6 +85,17 @@ export async function buildApi(parts: ApiParts): Promise<NestFastifyApplication>
   await app.init();
   await server.ready();
   return app;
+}
+
+function openExpressLane(app: NestFastifyApplication, credentials: Credentials, parts: ApiParts): void {
+  const alertmanager = app.get(AlertmanagerIntake);
+  const lane = new ExpressLane(
+    { '/api/v2/alerts': (body) => alertmanager.accept(parseJson(body), body) },
+    { ...parts, credentials, load: app.get(Load) },
+  );
+  lane.join(app.getHttpServer());
+  const server: FastifyInstance = app.getHttpAdapter().getInstance();
+  server.addHook('preClose', async () => lane.close());
 }
 
 async function closeApi(app: NestFastifyApplication): Promise<void> {

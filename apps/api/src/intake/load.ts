@@ -49,24 +49,32 @@ export class Load {
     server.addHook('onRequest', async (request, reply) => {
       if (!(request.routeOptions.config as RouteMarks).isIntake) return;
       const bytes = announcedBytes(request);
-      const problem = this.refusal(bytes);
+      const problem = this.admit(bytes);
       if (problem) {
         this.parts.metrics.add('ingest_refused_total', { reason: problem.kind });
         sendProblem(problem, request, reply);
         return reply;
       }
       reserved.set(request, bytes);
-      this.requests += 1;
-      this.bytes += bytes;
     });
-    server.addHook('onResponse', async (request) => this.release(request, reserved));
-    server.addHook('onRequestAbort', async (request) => this.release(request, reserved));
+    const answered = async (request: FastifyRequest) => {
+      const bytes = reserved.get(request);
+      if (bytes !== undefined && reserved.delete(request)) this.release(bytes);
+    };
+    server.addHook('onResponse', answered);
+    server.addHook('onRequestAbort', answered);
   }
 
-  private release(request: FastifyRequest, reserved: WeakMap<FastifyRequest, number>): void {
-    const bytes = reserved.get(request);
-    if (bytes === undefined) return;
-    reserved.delete(request);
+  /** Counts a request whose body has `bytes` until it is released, or answers why it must be refused. */
+  admit(bytes: number): Problem | undefined {
+    const problem = this.refusal(bytes);
+    if (problem) return problem;
+    this.requests += 1;
+    this.bytes += bytes;
+    return undefined;
+  }
+
+  release(bytes: number): void {
     this.requests -= 1;
     this.bytes -= bytes;
   }

@@ -27,15 +27,32 @@ export function sendProblem(problem: Problem, request: FastifyRequest, reply: Fa
   // Fastify closes the connection under a client that still sends a body too large for it, which may then never read the answer.
   // Node discards the rest instead, within the request time limit.
   reply.removeHeader('connection');
-  reply.status(problem.status).headers(problem.headers);
-  if (pathOf(request).startsWith('/api/v2/')) {
+  const { status, headers, body } = answerTo(problem, pathOf(request));
+  reply.status(status).headers(headers).send(body);
+}
+
+export interface ProblemAnswer {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** The form a problem takes on `path`. */
+export function answerTo(problem: Problem, path: string): ProblemAnswer {
+  const { status, headers } = problem;
+  if (path.startsWith('/api/v2/')) {
     // go-openapi's errors are objects; Alertmanager's own are texts.
-    const body =
-      problem.kind === 'invalid-request' ? problem.message : { code: problem.status, message: problem.message };
-    reply.header('cache-control', 'no-store').type('application/json; charset=utf-8').send(JSON.stringify(body));
-    return;
+    const body = problem.kind === 'invalid-request' ? problem.message : { code: status, message: problem.message };
+    const type = { 'cache-control': 'no-store', 'content-type': 'application/json; charset=utf-8' };
+    return { status, headers: { ...headers, ...type }, body: JSON.stringify(body) };
   }
-  reply.type('application/problem+json; charset=utf-8').send(JSON.stringify(problem.toDocument()));
+  const type = { 'content-type': 'application/problem+json; charset=utf-8' };
+  return { status, headers: { ...headers, ...type }, body: JSON.stringify(problem.toDocument()) };
+}
+
+/** What the client may know of a fault of our own. */
+export function internalError(cause: unknown): Problem {
+  return new Problem('internal-error', { detail: 'the request failed; the log has the reason' }, { cause });
 }
 
 function toProblem(error: unknown, request: FastifyRequest, routes: RouteTable): Problem {
@@ -55,7 +72,7 @@ function toProblem(error: unknown, request: FastifyRequest, routes: RouteTable):
       break;
   }
   if (status >= 400 && status < 500) return new Problem('invalid-request', { detail: (error as Error).message });
-  return new Problem('internal-error', { detail: 'the request failed; the log has the reason' }, { cause: error });
+  return internalError(error);
 }
 
 function statusOf(error: unknown): number {
