@@ -1,5 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { codeError, ForgetfulFiles, seededRandom } from './forgetful-files.harness.js';
+import { codeError, ForgetfulFiles, seededRandom } from '#testing';
 import { SegmentLog } from './segment-log.js';
 import type { LogOwner, Placement, Position } from './types.js';
 

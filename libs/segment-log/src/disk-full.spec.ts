@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { codeError, type FileStep, ForgetfulFiles } from '#testing';
 import { RESERVE_FILE } from './disk-reserve.js';
-import { codeError, ForgetfulFiles, type Step } from './forgetful-files.harness.js';
 import { SegmentLog } from './segment-log.js';
 import type { LogOwner, Position } from './types.js';
 
@@ -90,7 +90,7 @@ async function expectSurvives(queue: OneQueue, files: ForgetfulFiles): Promise<v
 const isLogFile = (path: string): boolean => path.endsWith('.log');
 
 describe('a disk that is full', () => {
-  const sites: [site: string, step: Step, isHit: (path: string) => boolean][] = [
+  const sites: [site: string, step: FileStep, isHit: (path: string) => boolean][] = [
     ['the write of records, a footer or a new segment with its snapshot', 'write', isLogFile],
     ['the making of the next segment', 'create', isLogFile],
   ];

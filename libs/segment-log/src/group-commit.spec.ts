@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { codeError, ForgetfulFiles } from './forgetful-files.harness.js';
+import { codeError, ForgetfulFiles } from '#testing';
 import { SegmentLog } from './segment-log.js';
 import type { LogOwner } from './types.js';
 

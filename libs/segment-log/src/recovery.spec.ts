@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { ForgetfulFiles, logFile, seededRandom } from './forgetful-files.harness.js';
+import { ForgetfulFiles, logFile, seededRandom } from '#testing';
 import { encodeSegmentHeader, HEADER_COPY_AT, RECORDS_AT, TRAILER_BYTES } from './layout.js';
 import { SegmentLog } from './segment-log.js';
 import type { LogOwner } from './types.js';

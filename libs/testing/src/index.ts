@@ -2,6 +2,7 @@ export * from './arrivals.js';
 export * from './certificates.js';
 export * from './child-process.js';
 export * from './debian.js';
+export * from './forgetful-files.js';
 export * from './free-port.js';
 export * from './fuzz.js';
 export * from './notification-builders.js';

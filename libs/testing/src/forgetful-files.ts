@@ -1,10 +1,11 @@
 import { basename, dirname, join } from 'node:path';
-import type { Done, FileLayer } from './file-layer.js';
+import type { FileLayer } from '#segment-log';
 
 /** What a disk writes at once; a torn write ends at a multiple of it. */
 const SECTOR_BYTES = 512;
 
-export type Step = 'open' | 'create' | 'write' | 'fdatasync' | 'read' | 'unlink' | 'fsyncDirectory';
+type Done = Parameters<FileLayer['fdatasync']>[1];
+export type FileStep = 'open' | 'create' | 'write' | 'fdatasync' | 'read' | 'unlink' | 'fsyncDirectory';
 
 interface MemoryFile {
   /** What a process sees. */
@@ -19,7 +20,7 @@ interface MemoryFile {
  */
 export class ForgetfulFiles implements FileLayer {
   /** Called before each step; what it returns is the step's failure. */
-  failAt: (step: Step, path: string) => Error | undefined = () => undefined;
+  failAt: (step: FileStep, path: string) => Error | undefined = () => undefined;
   /** While set, fdatasync waits in `heldSyncs`. */
   holdSyncs = false;
   readonly heldSyncs: (() => void)[] = [];
@@ -200,13 +201,13 @@ export class ForgetfulFiles implements FileLayer {
     this.calls.push('fsync directory');
   }
 
-  private step(step: Step, path: string): Promise<void> {
+  private step(step: FileStep, path: string): Promise<void> {
     return new Promise((resolve, reject) =>
       this.later(step, path, (error) => (error === undefined ? resolve() : reject(error))),
     );
   }
 
-  private later(step: Step, path: string, done: (error: Error | undefined) => void): void {
+  private later(step: FileStep, path: string, done: (error: Error | undefined) => void): void {
     setImmediate(() => {
       if (!this.isCut) done(this.failAt(step, path));
     });
