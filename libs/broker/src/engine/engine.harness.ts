@@ -117,7 +117,8 @@ export class EngineUnderTest {
 
   static async open(options: Partial<EngineOptions> = {}): Promise<EngineUnderTest> {
     const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'engine-')));
-    const engine = new EngineUnderTest(directory, options);
+    const { clock } = options;
+    const engine = new EngineUnderTest(directory, options, clock instanceof FakeClock ? clock : undefined);
     await engine.#open();
     return engine;
   }

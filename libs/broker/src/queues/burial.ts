@@ -6,7 +6,7 @@ import type { QueueIndex } from './queue-index.js';
 
 /** Messages expired at one go before their dead letters are stored. */
 export const BURIALS_WAITING_MAX = 1000;
-/** At-least-once: how long until a full or missing target is tried again. */
+/** How long until a full or missing target, or a disk without room, is tried again. */
 export const BURIAL_RETRY_MS = 1000;
 
 interface Dying {
@@ -27,18 +27,24 @@ export interface Graveyard {
 /**
  * Messages of one queue on their way to the dead-letter exchange, oldest first. They stay held in the index, and in the log, until
  * their dead letters are stored: a crash in between can repeat a dead letter but not lose it. Runs once per tick, never inside a publish.
+ *
+ * While the log is low on disk only rejected ones go on: a dead letter is a copy, and what expires by itself would fill the memory, and
+ * the reserve that is there for acknowledgements. A client's reject must keep its place before what the client publishes next.
  */
 export class Burial {
   #dying: Dying[] = [];
+  /** Waiting for room on the disk; older than those in `#dying`. */
+  #setAside: Dying[] = [];
   #retry: Timer | undefined;
+  #wait: Timer | undefined;
 
   constructor(
-    private readonly host: Pick<QueueHost, 'clock'>,
+    private readonly host: Pick<QueueHost, 'clock' | 'log'>,
     private readonly graveyard: Graveyard,
   ) {}
 
   get count(): number {
-    return this.#dying.length;
+    return this.#dying.length + this.#setAside.length;
   }
 
   /** The entry must be held. */
@@ -49,6 +55,7 @@ export class Burial {
 
   work(): void {
     if (this.#dying.length === 0 || this.#retry !== undefined) return;
+    if (this.host.log.isLowOnDisk) this.#setUnaskedAside();
 
     const buried: number[] = [];
     let done = 0;
@@ -72,7 +79,30 @@ export class Burial {
 
   end(): void {
     this.#retry?.cancel();
+    this.#wait?.cancel();
     this.#dying = [];
+    this.#setAside = [];
+  }
+
+  /** Those that no client asked for. */
+  #setUnaskedAside(): void {
+    const asked: Dying[] = [];
+    for (const dying of this.#dying) (dying.reason === 'rejected' ? asked : this.#setAside).push(dying);
+    this.#dying = asked;
+    if (this.#setAside.length > 0 && this.#wait === undefined) this.#waitForRoom();
+  }
+
+  #waitForRoom(): void {
+    this.#wait = this.host.clock.startTimer(BURIAL_RETRY_MS, () => {
+      this.#wait = undefined;
+      if (this.host.log.isLowOnDisk) {
+        this.#waitForRoom();
+        return;
+      }
+      this.#dying = [...this.#setAside, ...this.#dying];
+      this.#setAside = [];
+      this.graveyard.schedule();
+    });
   }
 
   #retryLater(): void {

@@ -239,7 +239,8 @@ export class Queue implements Destination, SettlementQueue {
     this.#serveGets();
     this.#deliver();
     this.#expireHeads(this.host.clock.now());
-    this.#expiryTimer.arm(this.#levels);
+    // Full of burials it would wake the queue for nothing: it is scheduled when there are less.
+    if (this.#burial.count < BURIALS_WAITING_MAX) this.#expiryTimer.arm(this.#levels);
     for (const level of this.#levels.all) level.tidy();
   }
 

@@ -3,6 +3,8 @@ import type { Placement, Position } from '#segment-log';
 /** What queues need of the log; `SegmentLog` is one. All but `read` are synchronous and gather into the next batch. */
 export interface MessageLog {
   readonly failed: Error | undefined;
+  /** What is appended waits for room: nothing should be, that nobody asked for. Ends by itself. */
+  readonly isLowOnDisk: boolean;
   appendMessage(sequence: number, placements: readonly Placement[], chunks: readonly Buffer[]): Position;
   appendAcks(queue: number, sequences: readonly number[], positions: readonly Position[]): void;
   /** Remembers that these may have been delivered before. */
