@@ -1,4 +1,4 @@
-import { type ChannelModel, connect } from 'amqplib';
+import { connect } from 'amqplib';
 import type { Random } from './random.js';
 
 const ADMINISTRATOR = 'guest';
@@ -177,15 +177,16 @@ async function ask({ management }: Addresses, method: string, path: string, body
 }
 
 async function publish({ amqp }: Addresses, virtualHost: string, count: number): Promise<'answered' | 'lost'> {
-  let model: ChannelModel | undefined;
   try {
-    model = await connect(`${amqp}/${virtualHost}`);
+    const model = await connect(`${amqp}/${virtualHost}`);
     model.on('error', () => undefined); // the kill
+    // The client's own close waits for ever when the connection breaks while it closes.
+    const isOver = new Promise<void>((resolve) => model.once('close', () => resolve()));
     const channel = await model.createConfirmChannel();
     await channel.assertQueue(QUEUE, { durable: true });
     for (let left = count; left > 0; left--) channel.sendToQueue(QUEUE, Buffer.from(virtualHost), { persistent: true });
     await channel.waitForConfirms();
-    await model.close();
+    await Promise.race([model.close(), isOver]);
     return 'answered';
   } catch (error) {
     // A connection that the broker itself refuses or closes is a finding, one that breaks is the kill.
