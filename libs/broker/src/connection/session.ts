@@ -175,6 +175,8 @@ export class Session implements ChannelHost {
         `number of channels opened (${this.#channels.size}) has reached the negotiated channel_max (${this.#host.channelMax})`,
       );
     }
+    // As RabbitMQ: of limits it says no method.
+    this.methodKey = 0;
     this.#host.checkNewChannel();
     this.#channels.set(number, new Channel(number, this));
     this.counters.channelsOpened++;
