@@ -4,10 +4,12 @@ import { hasDebianFile, type RabbitmqServer, startRabbitmq } from '#testing';
 import { type ClientCheck, type ClientSuite } from './clients/client-suite.js';
 import { CLIENT_SUITES } from './clients/index.js';
 import { complaint, isSame } from './compare.js';
+import type { Operator } from './operator.js';
 import { startOurBroker } from './our-broker.js';
 import type { Address } from './peer.js';
 import { playAll } from './play-all.js';
 import type { Transcript } from './player.js';
+import { RabbitmqOperator } from './rabbitmq-operator.js';
 import { loadRecord, saveRecord } from './record.js';
 import { figuresOf, loadClientFigures, type Report, type SuiteFigures, saveClientFigures } from './report.js';
 import { type Dialogue, type Group, loadGroups } from './script.js';
@@ -23,7 +25,8 @@ const clientSuites = CLIENT_SUITES.filter(({ name }) => name.includes(ONLY)).map
   isMissing: suite.needs !== undefined && !hasDebianFile(suite.needs.path, suite.needs.packageName),
 }));
 const records = new Map(groups.map(({ name }) => [name, loadRecord(name)]));
-const rabbitmq: RabbitmqServer | undefined = MODE === 'replay' ? undefined : await startRabbitmq();
+const rabbitmq: RabbitmqServer | undefined =
+  MODE === 'replay' ? undefined : await startRabbitmq({ hasManagement: true });
 
 interface Played {
   transcripts: Map<Dialogue, Transcript>;
@@ -35,15 +38,15 @@ let ours: Played;
 let theirs: Played | undefined;
 
 beforeAll(async () => {
-  const { address, stop } = await startOurBroker();
+  const { address, operator, stop } = await startOurBroker();
   try {
-    ours = await playOn(address);
+    ours = await playOn(address, operator);
   } finally {
     await stop();
   }
   if (rabbitmq === undefined) return;
   const { hostname, port } = new URL(rabbitmq.url);
-  theirs = await playOn({ host: hostname, port: Number(port) });
+  theirs = await playOn({ host: hostname, port: Number(port) }, new RabbitmqOperator(rabbitmq));
   if (MODE === 'record') recordAnew(theirs);
 }, 600_000);
 
@@ -81,8 +84,8 @@ for (const { suite, isMissing } of clientSuites) {
   });
 }
 
-async function playOn(address: Address): Promise<Played> {
-  const transcripts = await playAll(groups, address);
+async function playOn(address: Address, operator: Operator): Promise<Played> {
+  const transcripts = await playAll(groups, address, operator);
   const checks = new Map<ClientCheck, unknown>();
   const url = `amqp://guest:guest@${address.host}:${address.port}`;
   for (const { suite, isMissing } of clientSuites) {

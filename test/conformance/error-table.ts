@@ -9,13 +9,21 @@ export const ERROR_TABLE: Readonly<
   313: { name: 'NO_CONSUMERS', unseen: 'belongs to immediate, which RabbitMQ does not implement' },
   320: {
     name: 'CONNECTION_FORCED',
-    unseen: 'an operator or a shutdown closes the connection: libs/broker/src/connection/connection.spec.ts',
+    shownBy: [
+      ['access', 'names of two virtual hosts are apart'],
+      ['access', 'a user that is deleted is thrown out'],
+    ],
   },
   402: { name: 'INVALID_PATH', unseen: 'RabbitMQ never sends it' },
   403: {
     name: 'ACCESS_REFUSED',
     shownBy: [
       ['connection', 'a wrong password, told to a client that understands'],
+      ['access', 'without configure no queue is declared'],
+      ['access', 'without read nothing is consumed, got or purged'],
+      ['access', 'without write nothing is published'],
+      ['access', 'a binding needs write on the queue and read on the exchange'],
+      ['access', 'topic permissions say which keys are published'],
       ['exchanges', 'a name that begins with amq. is reserved'],
       ['queues', 'a name that begins with amq. is reserved'],
       ['exchanges', 'the default exchange cannot be declared'],
@@ -51,6 +59,7 @@ export const ERROR_TABLE: Readonly<
     name: 'PRECONDITION_FAILED',
     shownBy: [
       ['queues', 'another durable'],
+      ['access', 'a limit on the queues of a virtual host'],
       ['queues', 'an argument with another value'],
       ['exchanges', 'another type'],
       ['settling', 'ack of an unknown tag'],
@@ -119,6 +128,9 @@ export const ERROR_TABLE: Readonly<
     name: 'NOT_ALLOWED',
     shownBy: [
       ['connection', 'an unknown virtual host'],
+      ['access', 'a virtual host in which a user has no permissions'],
+      ['access', 'a limit on the connections to a virtual host'],
+      ['access', 'a limit on the channels of a user'],
       ['channels', 'channel_max bounds how many are open, not their numbers'],
       ['connection', "frame_max above the server's"],
       ['consuming', 'a tag in use on the channel'],

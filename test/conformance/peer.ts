@@ -29,19 +29,31 @@ export interface PeerOptions {
   /** The dialogue opens channels and answers closes itself. */
   isByHand: boolean;
   without: string[];
+  /** Whose password is the same. */
+  user: string;
+  virtualHost: string;
   tuning: Partial<MethodArguments<'connection.tune-ok'>>;
 }
 
 export function peerOptions(words: readonly string[] = []): PeerOptions {
-  const options: PeerOptions = { handshakeUpTo: 'open', isByHand: false, without: [], tuning: {} };
+  const options: PeerOptions = {
+    handshakeUpTo: 'open',
+    isByHand: false,
+    without: [],
+    user: 'guest',
+    virtualHost: '/',
+    tuning: {},
+  };
   for (const word of words) {
     const [first, second] = word.split(' ');
+    const place = /^(user|virtualHost)=(.+)$/.exec(word);
     const tuning = /^(channelMax|frameMax|heartbeat)=(\d+)$/.exec(word);
     if (word === 'bare') options.handshakeUpTo = 'nothing';
     else if (word === 'up to start') options.handshakeUpTo = 'start';
     else if (word === 'up to tune') options.handshakeUpTo = 'tune';
     else if (word === 'by hand') options.isByHand = true;
     else if (first === 'without') options.without.push(second!);
+    else if (place) options[place[1] as 'user'] = place[2]!;
     else if (tuning) options.tuning[tuning[1] as 'heartbeat'] = Number(tuning[2]);
     else throw new Error(`unknown option of a connection: '${word}'`);
   }
@@ -179,7 +191,7 @@ export class Peer {
   }
 
   async #handshake(): Promise<void> {
-    const { handshakeUpTo, without } = this.options;
+    const { handshakeUpTo, without, user, virtualHost } = this.options;
     if (handshakeUpTo === 'nothing') return;
     const capabilities = CAPABILITIES.filter((name) => !without.includes(name));
     this.#socket.write(PROTOCOL_HEADER);
@@ -188,7 +200,7 @@ export class Peer {
     this.#write(0, 'connection.start-ok', {
       clientProperties: tableOf({ capabilities: Object.fromEntries(capabilities.map((name) => [name, true])) }),
       mechanism: 'PLAIN',
-      response: Buffer.from('\0guest\0guest'),
+      response: Buffer.from(`\0${user}\0${user}`),
       locale: 'en_US',
     });
     await this.#silently('connection.tune', 0);
@@ -196,7 +208,7 @@ export class Peer {
     const tuning = { channelMax: 2047, frameMax: 131_072, heartbeat: 0, ...this.options.tuning };
     this.#frameMax = tuning.frameMax;
     this.#write(0, 'connection.tune-ok', tuning);
-    this.#write(0, 'connection.open', { virtualHost: '/' });
+    this.#write(0, 'connection.open', { virtualHost });
     await this.#silently('connection.open-ok', 0);
   }
 

@@ -1,3 +1,4 @@
+import { type Operator, operate } from './operator.js';
 import { type Address, Peer, peerOptions, Silence } from './peer.js';
 import type { Dialogue, Step } from './script.js';
 
@@ -7,26 +8,32 @@ export type Transcript = readonly string[];
 let played = 0;
 
 /** Plays one dialogue against a broker. Its names (`~q`) are its own, so that dialogues do not meet. */
-export async function play(dialogue: Dialogue, address: Address): Promise<Transcript> {
+export async function play(dialogue: Dialogue, address: Address, operator: Operator): Promise<Transcript> {
   const prefix = `zk${(played++).toString(36).padStart(5, '0')}-`;
   const heard = { replyTo: '', queue: '' };
   const peers = new Map<string, Peer>();
+  const named = (text: string) => text.replaceAll('~', prefix);
   const peerOf = async (name: string) => {
     const known = peers.get(name);
     if (known) return known;
-    const peer = new Peer(name, peerOptions(dialogue.options.get(name)), heard);
+    const peer = new Peer(name, peerOptions(dialogue.options.get(name)?.map(named)), heard);
     peers.set(name, peer);
     await peer.connect(address);
     return peer;
   };
   const textOf = (step: Step) =>
-    step.text.replaceAll('~', prefix).replaceAll('$replyTo', heard.replyTo).replaceAll('$queue', heard.queue);
+    named(step.text).replaceAll('$replyTo', heard.replyTo).replaceAll('$queue', heard.queue);
 
   try {
-    for (const step of dialogue.steps) await playStep(step, await peerOf(step.connection), () => textOf(step));
+    for (const step of dialogue.steps) {
+      if (step.kind === 'operate') await operate(operator, named(step.text));
+      else await playStep(step, await peerOf(step.connection), () => textOf(step));
+    }
     for (const peer of peers.values()) await peer.finish();
   } catch (error) {
     if (!(error instanceof Silence)) throw error;
+    // Those that follow must not hear of it.
+    if (dialogue.isAlone) await operator.clearMemoryAlarm();
   } finally {
     for (const peer of peers.values()) peer.destroy();
   }

@@ -9,13 +9,15 @@ import { basename, join } from 'node:path';
  *   = A1 basic.get-empty                         ... and what our side then says, all of it
  *   unordered                                    frames of a channel may come in any order
  *   B: without consumer_cancel_notify            how a connection is made
+ *   alone                                        nobody else plays meanwhile
+ *   ! permit ~ann / ".*" "" ""                   done by the broker's operator before going on
  *   > queue.declare ~q                           sent on connection A, channel 1; its answer is awaited
  *   B2>> basic.publish "" ~q : "x"               sent on connection B, channel 2, together with what follows
  *   < basic.deliver *2                           more is awaited before going on
  */
 
 export interface Step {
-  kind: 'send' | 'send with the next' | 'wait';
+  kind: 'send' | 'send with the next' | 'wait' | 'operate';
   connection: string;
   channel: number;
   text: string;
@@ -30,6 +32,8 @@ export interface Dialogue {
   /** What we say where that is not what RabbitMQ says. */
   ours: string[];
   isUnordered: boolean;
+  /** What it does to the broker would change what others hear. */
+  isAlone: boolean;
   /** By connection, in the words of the dialogue. */
   options: Map<string, string[]>;
   steps: Step[];
@@ -65,7 +69,16 @@ export function parseDialogues(group: string, text: string): Dialogue[] {
       const title = line.slice(3);
       if (titles.has(title)) throw fail('this title is used twice');
       titles.add(title);
-      dialogues.push({ group, title, differs: [], ours: [], isUnordered: false, options: new Map(), steps: [] });
+      dialogues.push({
+        group,
+        title,
+        differs: [],
+        ours: [],
+        isUnordered: false,
+        isAlone: false,
+        options: new Map(),
+        steps: [],
+      });
       return;
     }
     if (line.trim() === '' || line.startsWith('# ')) return;
@@ -79,6 +92,14 @@ export function parseDialogues(group: string, text: string): Dialogue[] {
 function readLine(dialogue: Dialogue, line: string, number: number): boolean {
   if (line === 'unordered') {
     dialogue.isUnordered = true;
+    return true;
+  }
+  if (line === 'alone') {
+    dialogue.isAlone = true;
+    return true;
+  }
+  if (line.startsWith('! ')) {
+    dialogue.steps.push({ kind: 'operate', connection: '', channel: 0, text: line.slice(2), line: number });
     return true;
   }
   if (line.startsWith('differs: ')) {

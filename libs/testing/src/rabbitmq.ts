@@ -1,12 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { hasDebianFile } from './debian.js';
 
 const SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server';
+// Not the one in PATH, which becomes another user and then finds no cookie.
+const CONTROL = '/usr/lib/rabbitmq/bin/rabbitmqctl';
 const STARTED = 'Server startup complete';
 const START_TIMEOUT_MS = 170_000;
 /** Lines of its log kept for the error message when it does not start. */
@@ -14,21 +17,27 @@ const LOG_TAIL_LINES = 20;
 
 export interface RabbitmqServer {
   url: string;
+  /** Of its HTTP API, without a slash at the end; undefined unless asked for. */
+  managementUrl: string | undefined;
+  /** Runs rabbitmqctl, which takes a second or two. Rejects with what it printed. */
+  control(...words: string[]): Promise<void>;
   /** Kills it and deletes its folder. */
   stop(): Promise<void>;
 }
 
 /**
- * Debian's RabbitMQ as a process of its own: own folder, own ports, own epmd, no plugins. `undefined` when the package
+ * Debian's RabbitMQ as a process of its own: own folder, own ports, own epmd, no plugins but the management one where it is asked
+ * for. `undefined` when the package
  * is not installed, which one line says; the caller then skips. Takes some ten seconds: start one per spec file.
  */
-export async function startRabbitmq(): Promise<RabbitmqServer | undefined> {
+export async function startRabbitmq(options: { hasManagement?: boolean } = {}): Promise<RabbitmqServer | undefined> {
+  const { hasManagement = false } = options;
   if (!hasDebianFile(SERVER, 'rabbitmq-server')) return undefined;
 
-  const [port, distributionPort, epmdPort] = await freePorts(3);
+  const [port, distributionPort, epmdPort, managementPort] = await freePorts(4);
   const folder = await mkdtemp(join(tmpdir(), 'tocsin-rabbitmq-'));
   await mkdir(join(folder, 'home'));
-  await writeFile(join(folder, 'enabled_plugins'), '[].\n');
+  await writeFile(join(folder, 'enabled_plugins'), hasManagement ? '[rabbitmq_management].\n' : '[].\n');
   await writeFile(
     join(folder, 'rabbitmq.conf'),
     [
@@ -36,6 +45,7 @@ export async function startRabbitmq(): Promise<RabbitmqServer | undefined> {
       'log.console = true',
       'log.file = false',
       'disk_free_limit.absolute = 50MB',
+      ...(hasManagement ? ['management.tcp.ip = 127.0.0.1', `management.tcp.port = ${managementPort}`] : []),
       '',
     ].join('\n'),
   );
@@ -71,7 +81,14 @@ export async function startRabbitmq(): Promise<RabbitmqServer | undefined> {
     await stop();
     throw error;
   }
-  return { url: `amqp://guest:guest@127.0.0.1:${port}`, stop };
+  return {
+    url: `amqp://guest:guest@127.0.0.1:${port}`,
+    managementUrl: hasManagement ? `http://127.0.0.1:${managementPort}` : undefined,
+    async control(...words) {
+      await promisify(execFile)(CONTROL, words, { env: environment });
+    },
+    stop,
+  };
 }
 
 function started(server: ChildProcess): Promise<void> {
