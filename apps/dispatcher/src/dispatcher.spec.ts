@@ -44,23 +44,25 @@ describe('dispatcher', () => {
   });
 
   it('loses nothing and repeats only under the same ids, wherever it is killed', async () => {
+    // Short, since each second between two flushes is a tick that is told and a step to be killed at like any other.
+    const configuration = withRoute({ groupIntervalMs: 6 * SECOND });
     const story = async (killAt: number) => {
       const machine = new Machine();
-      const first = machine.start({}, killAt);
+      const first = machine.start(configuration, killAt);
       let second: Process | undefined;
       const pass = async (ms: number) => {
         await machine.advance(ms);
         if (first.isAlive || second) return;
-        second = machine.start();
+        second = machine.start(configuration);
         await machine.advance(ms);
       };
       machine.broker.post([anAlert('1', 'x'), anAlert('2', 'y')]);
       await pass(0);
       machine.broker.post(anAlert('3', 'x'));
       machine.broker.post('{');
-      await pass(61 * SECOND);
+      await pass(7 * SECOND);
       machine.broker.post({ ...anAlert('2', 'y'), endsAt: new Date(machine.now).toISOString() });
-      await pass(61 * SECOND);
+      await pass(7 * SECOND);
       return { machine, wasKilled: !first.isAlive };
     };
 
