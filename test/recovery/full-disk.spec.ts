@@ -1,6 +1,7 @@
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type ChannelModel, type ConfirmChannel, type ConsumeMessage, connect } from 'amqplib';
-import { type Service, startService, waitFor } from '#testing';
+import { newFolder, removeFolder, type Service, startService, waitFor } from '#testing';
 import { reportFigures } from './report.js';
 import { canMount, SmallDisk } from './small-disk.js';
 
@@ -20,6 +21,7 @@ const whereMounted = canMount() ? describe : describe.skip;
 
 whereMounted('a real broker on a real disk that is full', () => {
   let disk: SmallDisk;
+  let folder: string;
   let broker: Service;
   let publisher: ConfirmChannel;
   const models: ChannelModel[] = [];
@@ -33,6 +35,7 @@ whereMounted('a real broker on a real disk that is full', () => {
     for (const set of [published, confirmed, acknowledged]) set.clear();
     told.length = 0;
     deliveries = 0;
+    folder = await newFolder();
     disk = await SmallDisk.make(DISK_MEGABYTES);
     await start();
     publisher = await openChannel((model) => {
@@ -47,6 +50,7 @@ whereMounted('a real broker on a real disk that is full', () => {
     await Promise.allSettled(models.splice(0).map((model) => model.close()));
     await broker.kill();
     await disk.close();
+    await removeFolder(folder);
   });
 
   it('blocks publishers, serves consumers, goes on when there is room, and keeps every promise over a kill', async () => {
@@ -110,7 +114,12 @@ whereMounted('a real broker on a real disk that is full', () => {
   }
 
   async function start(): Promise<void> {
-    broker = await startService({ app: 'broker', folder: disk.folder, configuration: CONFIGURATION });
+    broker = await startService({
+      app: 'broker',
+      folder,
+      configuration: CONFIGURATION,
+      environment: { TOCSIN_DATA_DIR: join(disk.folder, 'data') },
+    });
   }
 
   async function openChannel(watch: (model: ChannelModel) => void = () => undefined): Promise<ConfirmChannel> {
