@@ -23,6 +23,8 @@ interface Placement {
   settled?: { how: 'acked' | 'rejected'; at: number };
   /** Its dead letter was acknowledged. */
   exhumedAt?: number;
+  /** A crash between a dead letter and the acknowledgement of what died left both: one settled says nothing about the other. */
+  isRepeated?: boolean;
 }
 
 interface InHand {
@@ -81,13 +83,14 @@ export class PowerModel {
     this.#inHand = [];
     this.#checkDefinitions(durable, tag);
     const found = await this.#takeAll();
-    const buried = new Set<string>();
+    const buried = new Map<string, number>();
     await ticks();
     for (const ready of await this.#readyIn('graves')) {
-      buried.add(buriedKey(ready));
+      const key = buriedKey(ready);
+      buried.set(key, (buried.get(key) ?? 0) + 1);
       ready.queue.requeue([ready.sequence]);
     }
-    for (const key of new Set([...found, ...buried])) {
+    for (const key of new Set([...found, ...buried.keys()])) {
       if (!this.#placements.has(key)) this.#complain('resurrected', `${tag}: ${key} came from nowhere or is back`);
     }
     for (const [key, placement] of this.#placements) {
@@ -99,13 +102,14 @@ export class PowerModel {
     this.#placements = new Map();
     for (const key of before.keys()) {
       // What is not found any more must not be found by a later start.
-      if (found.has(key) || buried.has(key)) this.#placements.set(key, { storedAt: 0 });
+      const copies = Number(found.has(key)) + (buried.get(key) ?? 0);
+      if (copies > 0) this.#placements.set(key, { storedAt: 0, isRepeated: copies > 1 });
     }
   }
 
   #judge(
     key: string,
-    { storedAt, settled, exhumedAt }: Placement,
+    { storedAt, settled, exhumedAt, isRepeated = false }: Placement,
     { isThere, isBuried, durable, tag }: { isThere: boolean; isBuried: boolean; durable: number; tag: string },
   ): void {
     if (storedAt <= durable) this.counts.promised += 1;
@@ -114,7 +118,7 @@ export class PowerModel {
     if (isSettled && settled.how === 'rejected' && isThere && !this.isTight) {
       this.#complain('resurrected', `${tag}: ${key} was rejected`);
     }
-    if (exhumedAt !== undefined && exhumedAt <= durable && (isThere || isBuried)) {
+    if (exhumedAt !== undefined && exhumedAt <= durable && (isThere || isBuried) && !isRepeated) {
       this.#complain('resurrected', `${tag}: the dead letter of ${key} was acked`);
     }
     const mayBeGone = settled?.how === 'acked' || exhumedAt !== undefined;
