@@ -1,5 +1,6 @@
 import type { Alert } from './alert.js';
 import { fingerprint } from './fingerprint.js';
+import { utcInstant } from './utc-instant.js';
 
 export interface AlertProblem {
   /** Path inside the posted alert, e.g. `labels.severity` or `startsAt`; empty for the alert itself. */
@@ -129,12 +130,17 @@ function readInstant(posted: Record<string, unknown>, field: string, problems: A
   const value = posted[field];
   if (value === undefined || value === null || value === '') return undefined;
 
-  const instant = typeof value === 'string' && RFC_3339.test(value) ? parseInstant(value) : Number.NaN;
-  if (Number.isNaN(instant)) {
-    problems.push({ field, message: 'must be a time such as 2026-01-02T15:04:05.000Z' });
-    return undefined;
-  }
-  return (value as string).startsWith(ZERO_YEAR) ? undefined : instant;
+  const instant = typeof value === 'string' ? instantOf(value) : 'invalid';
+  if (instant !== 'invalid') return instant;
+  problems.push({ field, message: 'must be a time such as 2026-01-02T15:04:05.000Z' });
+  return undefined;
+}
+
+/** Milliseconds since the epoch of an RFC 3339 text; `undefined` for Go's zero time, which means that it is not set. */
+function instantOf(text: string): number | undefined | 'invalid' {
+  const instant = utcInstant(text) ?? (RFC_3339.test(text) ? parseInstant(text) : Number.NaN);
+  if (Number.isNaN(instant)) return 'invalid';
+  return text.startsWith(ZERO_YEAR) ? undefined : instant;
 }
 
 function parseInstant(text: string): number {
