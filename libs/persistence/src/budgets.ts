@@ -1,5 +1,5 @@
 import type { Budget, BudgetState } from '#dispatch';
-import type { Sql } from './database.js';
+import type { Sql } from './sql.js';
 import { BUDGETS } from './tables.js';
 
 interface BudgetRow {

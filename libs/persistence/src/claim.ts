@@ -1,8 +1,8 @@
 import type { ClaimAnswer, ClaimRequest, NotificationStatus, TimelineEntry } from '#dispatch';
 import { lockBudgets, writeBudgets } from './budgets.js';
 import { type Decision, decideClaim, type KnownAttempt, type KnownNotification, type Room } from './claim-decision.js';
-import type { Sql } from './database.js';
 import { notificationRow } from './notification-row.js';
+import type { Sql } from './sql.js';
 import { ATTEMPTS, NOTIFICATIONS } from './tables.js';
 import type { TimelineWriter } from './timeline.js';
 import { crowdedTargets, sendsUnderWay } from './waiting-room.js';

@@ -1,7 +1,7 @@
 import type { DispatchChanges, NewNotification, OutboxMessage, TimelineEntry } from '#dispatch';
-import type { Sql } from './database.js';
 import { alertRow, groupRow, logRow, rowId } from './dispatch-rows.js';
 import { notificationRow } from './notification-row.js';
+import type { Sql } from './sql.js';
 import { ALERT_GROUPS, ALERTS, NOTIFICATION_ALERTS, NOTIFICATION_LOG, NOTIFICATIONS, OUTBOX } from './tables.js';
 import { SEQUENCE_PER_MS, type TimelineWriter } from './timeline.js';
 

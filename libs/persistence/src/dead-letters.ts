@@ -7,9 +7,11 @@ import type {
   NotificationChannel,
 } from '#dispatch';
 import { storableText } from './batch-json.js';
-import type { Database, Sql } from './database.js';
+import type { Database } from './database.js';
 import type { DeadLetterRow } from './generated/sqlite/client.js';
+import type { PrismaSql } from './prisma-sql.js';
 import { shownTarget } from './shown-target.js';
+import type { Sql } from './sql.js';
 import { DEAD_LETTERS } from './tables.js';
 import type { TimelineWriter } from './timeline.js';
 
@@ -137,7 +139,7 @@ export class DeadLetters {
   }
 
   private async audit(
-    sql: Sql,
+    sql: PrismaSql,
     letter: DeadLetterRow,
     action: 'replay' | 'discard',
     by: string,
@@ -161,7 +163,7 @@ interface Replay {
 
 /** Moves a letter out of `from`; of two at once one gets it, the other `undefined`. */
 async function take(
-  { models }: Sql,
+  { models }: PrismaSql,
   id: string,
   from: DeadLetterStatus,
   data: { status: DeadLetterStatus; resolvedAt?: bigint | null },
@@ -171,7 +173,7 @@ async function take(
   return count === 0 ? undefined : models.deadLetterRow.findUniqueOrThrow({ where: { id: where.id } });
 }
 
-async function lastAttempt({ models }: Sql, notificationId: string | null): Promise<number> {
+async function lastAttempt({ models }: PrismaSql, notificationId: string | null): Promise<number> {
   if (notificationId === null) return 0;
   const { _max } = await models.attempt.aggregate({ where: { notificationId }, _max: { number: true } });
   return _max.number ?? 0;

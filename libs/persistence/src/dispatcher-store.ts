@@ -1,8 +1,9 @@
 import type { DispatcherStore, OutboxMessage, StoredDispatch } from '#dispatch';
 import { commitChanges } from './commit-changes.js';
-import type { Database, Sql } from './database.js';
+import type { Database } from './database.js';
 import { type AlertRow, alertOf, type GroupRow, groupOf, type LogRow, logEntryOf } from './dispatch-rows.js';
 import { forgetBefore } from './retention.js';
+import type { Sql } from './sql.js';
 import type { TimelineWriter } from './timeline.js';
 import { WaitingRoom } from './waiting-room.js';
 
@@ -15,9 +16,9 @@ export function createDispatcherStore(database: Database, timeline: TimelineWrit
   return {
     takeEpoch: (holder, now) => takeEpoch(sql, holder, now),
     load: () => load(sql),
-    commit: (epoch, changes) => database.transaction((inside) => commitChanges(inside, timeline, epoch, changes)),
+    commit: (epoch, changes) => database.batch((inside) => commitChanges(inside, timeline, epoch, changes)),
     unpublished: (limit) => unpublished(sql, limit),
-    markPublished: (epoch, ids) => markPublished(sql, epoch, ids),
+    markPublished: (epoch, ids) => database.batch((inside) => markPublished(inside, epoch, ids)),
     waitingTargets: (now, perTargetMax) => waitingRoom.targets(now, perTargetMax),
     forgetBefore: (instant, rowsMax) => forgetBefore(sql, instant, rowsMax),
   };

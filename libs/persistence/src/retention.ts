@@ -1,4 +1,4 @@
-import type { Sql } from './database.js';
+import type { Sql } from './sql.js';
 import { SEQUENCE_PER_MS } from './timeline.js';
 
 /** What may be forgotten, oldest first. `$1` is the instant in ms, `$2` the rows at most. */

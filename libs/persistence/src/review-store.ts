@@ -1,8 +1,10 @@
 import type { Alert, NotificationStatus, NotificationView, ReviewStore, TimelineEntry } from '#dispatch';
 import { storableText } from './batch-json.js';
-import type { Database, Sql } from './database.js';
+import type { Database } from './database.js';
 import { DeadLetters } from './dead-letters.js';
 import { type AlertRow, alertOf } from './dispatch-rows.js';
+import type { PrismaSql } from './prisma-sql.js';
+import type { Sql } from './sql.js';
 import type { TimelineWriter } from './timeline.js';
 
 export function createReviewStore(database: Database, timeline: TimelineWriter): ReviewStore {
@@ -22,7 +24,7 @@ export function createReviewStore(database: Database, timeline: TimelineWriter):
   };
 }
 
-async function findNotification({ models }: Sql, id: string): Promise<NotificationView | undefined> {
+async function findNotification({ models }: PrismaSql, id: string): Promise<NotificationView | undefined> {
   const row = await models.notification.findUnique({
     where: { id: storableText(id) },
     include: { attempts: { orderBy: { number: 'asc' } } },

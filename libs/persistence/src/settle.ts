@@ -1,7 +1,7 @@
 import { isFailure, type NotificationStatus, type Settlement, type TimelineEntry } from '#dispatch';
 import { blockBudgets } from './budgets.js';
-import type { Sql } from './database.js';
 import { isFinal } from './notification-row.js';
+import type { Sql } from './sql.js';
 import type { TimelineWriter } from './timeline.js';
 
 /** The body of a settlement's transaction. Settling an attempt again changes nothing, except that an acceptance is never overruled. */

@@ -1,35 +1,64 @@
+import assert from 'node:assert/strict';
 import type {
   SqlDriverAdapter,
   SqlMigrationAwareDriverAdapterFactory,
   Transaction,
 } from '@prisma/driver-adapter-utils';
+import { PreparedSql, type PreparedTransactions, preparedTransaction, type SqliteDriver } from './prepared-sql.js';
 
 /** Longest run of statements before sockets and timers get their turn: the driver is synchronous and awaiting it yields to microtasks only. */
 const SLICE_MS = 5;
+
+/** Prisma's way to the connection, and ours for the transactions that every notification passes through. */
+export interface Gate {
+  factory: SqlMigrationAwareDriverAdapterFactory;
+  /** On the last connection that the factory made. */
+  prepared: PreparedTransactions;
+}
 
 /**
  * Lets one statement or one transaction at a time reach the single SQLite connection. The adapter locks transactions only against
  * each other: a statement from outside would run inside an open one, and be lost with its rollback although it was acknowledged.
  */
-export function gated(
-  inner: SqlMigrationAwareDriverAdapterFactory,
-  pragmas: string,
-): SqlMigrationAwareDriverAdapterFactory {
-  return {
+export function gated(inner: SqlMigrationAwareDriverAdapterFactory, pragmas: string): Gate {
+  let prepared: PreparedTransactions = () => Promise.reject(new Error('the database is not connected yet'));
+  const factory: SqlMigrationAwareDriverAdapterFactory = {
     provider: inner.provider,
     adapterName: inner.adapterName,
     connect: async () => {
       const connection = await inner.connect();
       await connection.executeScript(pragmas);
-      return gatedConnection(connection);
+      const breathe = timeSlice();
+      const acquire = firstComeLock();
+      prepared = gatedTransactions(driverOf(connection), breathe, acquire);
+      return gatedConnection(connection, breathe, acquire);
     },
     connectToShadowDb: () => inner.connectToShadowDb(),
   };
+  return { factory, prepared: (work) => prepared(work) };
 }
 
-function gatedConnection(connection: SqlDriverAdapter): SqlDriverAdapter {
-  const breathe = timeSlice();
-  const acquire = firstComeLock();
+/** The adapter keeps the driver to itself; only one connection can have the file open, so its own is the one to use. */
+function driverOf(connection: SqlDriverAdapter): SqliteDriver {
+  const { client } = connection as unknown as { client?: SqliteDriver };
+  assert(typeof client?.prepare === 'function', 'the SQLite adapter has no driver where its pinned version has it');
+  return client;
+}
+
+function gatedTransactions(driver: SqliteDriver, breathe: Breathe, acquire: Acquire): PreparedTransactions {
+  const sql = new PreparedSql(driver, breathe);
+  return async (work) => {
+    const release = await acquire();
+    try {
+      await breathe();
+      return await preparedTransaction(driver, sql, work);
+    } finally {
+      release();
+    }
+  };
+}
+
+function gatedConnection(connection: SqlDriverAdapter, breathe: Breathe, acquire: Acquire): SqlDriverAdapter {
   const alone = async <T>(work: () => Promise<T>): Promise<T> => {
     const release = await acquire();
     try {
@@ -64,7 +93,7 @@ function gatedConnection(connection: SqlDriverAdapter): SqlDriverAdapter {
 function gatedTransaction(
   transaction: Transaction,
   connection: SqlDriverAdapter,
-  breathe: () => Promise<void>,
+  breathe: Breathe,
   release: () => void,
 ): Transaction {
   // Prisma sends COMMIT or ROLLBACK as a statement, then calls one of these. A COMMIT that failed leaves the transaction open on
@@ -97,7 +126,10 @@ function gatedTransaction(
   };
 }
 
-function timeSlice(): () => Promise<void> {
+type Breathe = () => Promise<void>;
+type Acquire = () => Promise<() => void>;
+
+function timeSlice(): Breathe {
   let since = performance.now();
   return async () => {
     if (performance.now() - since < SLICE_MS) return;
@@ -107,7 +139,7 @@ function timeSlice(): () => Promise<void> {
 }
 
 /** Answers a function that waits for its turn and answers the release of it. */
-function firstComeLock(): () => Promise<() => void> {
+function firstComeLock(): Acquire {
   let tail: Promise<void> = Promise.resolve();
   return async () => {
     const before = tail;

@@ -30,7 +30,10 @@ const PRAGMAS = `
 export async function openSqlite(dataDirectory: string): Promise<Database> {
   mkdirSync(dataDirectory, { recursive: true });
   const file = join(dataDirectory, SQLITE_FILE);
-  const factory = gated(new PrismaBetterSqlite3({ url: `file:${file}`, timeout: BUSY_TIMEOUT_MS }), PRAGMAS);
+  const { factory, prepared } = gated(
+    new PrismaBetterSqlite3({ url: `file:${file}`, timeout: BUSY_TIMEOUT_MS }),
+    PRAGMAS,
+  );
   try {
     await migrateWith(await factory.connect());
   } catch (error) {
@@ -41,7 +44,9 @@ export async function openSqlite(dataDirectory: string): Promise<Database> {
     }
     throw error;
   }
-  return new Database(new PrismaClient({ adapter: factory }), SQLITE);
+  const client = new PrismaClient({ adapter: factory });
+  await client.$connect();
+  return new Database(client, SQLITE, prepared);
 }
 
 async function migrateWith(connection: SqlDriverAdapter): Promise<void> {

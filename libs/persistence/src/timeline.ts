@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { TimelineEntry } from '#dispatch';
-import type { Sql } from './database.js';
+import type { Sql } from './sql.js';
 import { TIMELINE } from './tables.js';
 
 /** Numbers entries in the order of writing: milliseconds * 1000 + a count, so that numbers of a later start are larger. */

@@ -8,8 +8,8 @@ import {
 } from '#dispatch';
 import { openSince } from './attempt-age.js';
 import { loadBudgets } from './budgets.js';
-import type { Sql } from './database.js';
 import { severityOf } from './notification-row.js';
+import type { Sql } from './sql.js';
 
 /** Targets looked at in one call. Where more wait, the next call goes on behind them, so each has its turn. */
 const TARGETS_MAX = 200;

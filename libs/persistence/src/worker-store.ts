@@ -1,7 +1,8 @@
 import type { ClaimAnswer, Settlement, WorkerStore } from '#dispatch';
 import { claimAll, type TimedRequest } from './claim.js';
-import { type Database, isDatabaseAway, type Sql } from './database.js';
+import { type Database, isDatabaseAway } from './database.js';
 import { settleAll } from './settle.js';
+import type { Sql } from './sql.js';
 import type { TimelineWriter } from './timeline.js';
 
 /** Claims and settlements of one transaction. */
@@ -65,7 +66,7 @@ class SharedCommits {
 
   private async commit(calls: readonly Call[]): Promise<void> {
     try {
-      const answers = await this.database.transaction((sql) => this.write(sql, calls));
+      const answers = await this.database.batch((sql) => this.write(sql, calls));
       let from = 0;
       for (const { claims, onCommitted } of calls) {
         onCommitted(answers.slice(from, from + claims.length));
