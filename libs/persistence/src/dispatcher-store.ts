@@ -12,14 +12,14 @@ const PAGE_ROWS = 2_000;
 
 export function createDispatcherStore(database: Database, timeline: TimelineWriter): DispatcherStore {
   const { sql } = database;
-  const waitingRoom = new WaitingRoom(sql);
+  const waitingRoom = new WaitingRoom();
   return {
     takeEpoch: (holder, now) => takeEpoch(sql, holder, now),
     load: () => load(sql),
     commit: (epoch, changes) => database.batch((inside) => commitChanges(inside, timeline, epoch, changes)),
     unpublished: (limit) => unpublished(sql, limit),
     markPublished: (epoch, ids) => database.batch((inside) => markPublished(inside, epoch, ids)),
-    waitingTargets: (now, perTargetMax) => waitingRoom.targets(now, perTargetMax),
+    waitingTargets: (now, perTargetMax) => database.batch((inside) => waitingRoom.targets(inside, now, perTargetMax)),
     forgetBefore: (instant, rowsMax) => forgetBefore(sql, instant, rowsMax),
   };
 }

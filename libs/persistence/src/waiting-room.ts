@@ -21,15 +21,13 @@ export class WaitingRoom {
   /** The last target looked at; the next call starts behind it. */
   private behind = '';
 
-  constructor(private readonly sql: Sql) {}
-
-  async targets(now: number, perTargetMax: number): Promise<WaitingTarget[]> {
-    const targets = await this.nextTargets();
+  async targets(sql: Sql, now: number, perTargetMax: number): Promise<WaitingTarget[]> {
+    const targets = await this.nextTargets(sql);
     if (targets.length === 0) return [];
 
     const keys = targets.map(({ target_key }) => target_key);
-    const [waiting, inFlight] = [await this.waiting(keys, perTargetMax), await sendsUnderWay(this.sql, keys, now)];
-    const budgets = await this.budgets([...waiting.values()].flat(), now);
+    const [waiting, inFlight] = [await this.waiting(sql, keys, perTargetMax), await sendsUnderWay(sql, keys, now)];
+    const budgets = await this.budgets(sql, [...waiting.values()].flat(), now);
     return targets.map(({ target_key, channel, total }) => ({
       targetKey: target_key,
       channel: channel as NotificationChannel,
@@ -40,9 +38,9 @@ export class WaitingRoom {
     }));
   }
 
-  private async nextTargets(): Promise<TargetRow[]> {
+  private async nextTargets(sql: Sql): Promise<TargetRow[]> {
     const from = (after: string) =>
-      this.sql.query<TargetRow>(
+      sql.query<TargetRow>(
         `select target_key, min(channel) as channel, count(*) as total from notifications
           where ${IS_WAITING} and target_key > $1 group by target_key order by target_key limit ${TARGETS_MAX}`,
         after,
@@ -53,11 +51,11 @@ export class WaitingRoom {
     return targets;
   }
 
-  private async waiting(keys: readonly string[], perTargetMax: number): Promise<Map<string, WaitingEntry[]>> {
+  private async waiting(sql: Sql, keys: readonly string[], perTargetMax: number): Promise<Map<string, WaitingEntry[]>> {
     const byTarget = new Map<string, WaitingEntry[]>();
     // One statement each: its limit is kept by walking the index, where one statement for all would count through everybody.
     for (const targetKey of keys) {
-      const rows = await this.sql.query<WaitingRow>(
+      const rows = await sql.query<WaitingRow>(
         `select id, channel, target_key, severity, waiting_since, waiting_until, next_attempt, budgets, envelope
           from notifications where ${IS_WAITING} and target_key = $1 order by severity, waiting_since limit $2`,
         targetKey,
@@ -72,9 +70,13 @@ export class WaitingRoom {
   }
 
   /** A target's budgets are those its newest claim named, with what is left of them now. */
-  private async budgets(entries: readonly WaitingEntry[], now: number): Promise<Map<string, WaitingTarget['budgets']>> {
+  private async budgets(
+    sql: Sql,
+    entries: readonly WaitingEntry[],
+    now: number,
+  ): Promise<Map<string, WaitingTarget['budgets']>> {
     const byTarget = new Map(entries.map(({ notification, budgets }) => [notification.targetKey, budgets]));
-    const stored = await loadBudgets(this.sql, [...byTarget.values()].flat());
+    const stored = await loadBudgets(sql, [...byTarget.values()].flat());
     const standing = (budget: Budget) => {
       const state = { ...stored.get(budget.name)!, ...budget };
       return { ...budget, left: Math.max(0, budgetLeft(state, now)), blockedUntil: state.blockedUntil };
@@ -126,6 +128,7 @@ interface WaitingEntry {
 }
 
 function waitingOf(row: WaitingRow): WaitingNotification {
+  let envelope: Envelope | undefined;
   return {
     id: row.id,
     channel: row.channel as NotificationChannel,
@@ -134,6 +137,10 @@ function waitingOf(row: WaitingRow): WaitingNotification {
     waitingSince: Number(row.waiting_since),
     waitingUntil: Number(row.waiting_until),
     nextAttempt: Number(row.next_attempt),
-    envelope: JSON.parse(row.envelope) as Envelope,
+    /** Of most only the place in the order is asked. */
+    get envelope() {
+      envelope ??= JSON.parse(row.envelope) as Envelope;
+      return envelope;
+    },
   };
 }
