@@ -1,6 +1,7 @@
 import http, { type IncomingMessage, type RequestOptions } from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
+import { keptConnections } from './kept-connections.js';
 import { isPublicAddress, lookupPublic, PrivateAddressError } from './private-addresses.js';
 
 export interface Post {
@@ -11,6 +12,8 @@ export interface Post {
   timeoutMs: number;
   signal: AbortSignal;
   allowPrivateAddresses: boolean;
+  /** For providers where a repeat is allowed: a reset of a kept connection leaves unknown whether the request was taken. Default: a connection of its own. */
+  keepsConnection?: boolean;
 }
 
 /** How a request ended. No text in it names the URL, whose path and query may be secret. */
@@ -52,16 +55,18 @@ interface Progress {
   isConnected: boolean;
 }
 
-/**
- * One connection per request: on a kept one, a reset could not be told from a request that was taken, and the check of the
- * address would be that of an earlier request. Node's own client: hot path, and it follows no redirect and knows no proxy.
- */
-function send(url: URL, { headers, body, allowPrivateAddresses }: Post, signal: AbortSignal, progress: Progress) {
+/** Node's own client: hot path, and it follows no redirect and knows no proxy. */
+function send(
+  url: URL,
+  { headers, body, allowPrivateAddresses, keepsConnection }: Post,
+  signal: AbortSignal,
+  progress: Progress,
+) {
   const isSecure = url.protocol === 'https:';
   const options: RequestOptions = {
     method: 'POST',
     headers: { 'user-agent': 'Tocsin', accept: '*/*', ...headers, 'content-length': body.length },
-    agent: false,
+    agent: keepsConnection ? keptConnections(isSecure, allowPrivateAddresses) : false,
     signal,
     ...(!allowPrivateAddresses && { lookup: lookupPublic }),
   };
@@ -69,9 +74,12 @@ function send(url: URL, { headers, body, allowPrivateAddresses }: Post, signal: 
     const sent = (isSecure ? https : http).request(url, options, resolve);
     sent.on('error', reject);
     sent.once('socket', (socket) => {
-      socket.once(isSecure ? 'secureConnect' : 'connect', () => {
-        progress.isConnected = true;
-      });
+      // The other end may have closed it meanwhile, and then took nothing; but a reset does not say so.
+      if (sent.reusedSocket) progress.isConnected = true;
+      else
+        socket.once(isSecure ? 'secureConnect' : 'connect', () => {
+          progress.isConnected = true;
+        });
     });
     sent.end(body);
   });

@@ -11,7 +11,7 @@ export interface WebhookSettings {
   allowPrivateAddresses: boolean;
 }
 
-/** Posts JSON to any URL, signed as Standard Webhooks says. Holds no connection. */
+/** Posts JSON to any URL, signed as Standard Webhooks says. */
 export class WebhookSender implements Sender {
   readonly channel = 'webhook';
 
@@ -29,12 +29,13 @@ export class WebhookSender implements Sender {
       timeoutMs: this.settings.timeoutMs,
       signal,
       allowPrivateAddresses: this.settings.allowPrivateAddresses,
+      keepsConnection: true,
     });
     return classify(exchange, secretsOf(target), Date.now());
   }
 
   async close(): Promise<void> {
-    // Nothing is held open: each request has a connection of its own.
+    // A kept connection closes by itself.
   }
 }
 
