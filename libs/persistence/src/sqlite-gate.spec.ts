@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Database } from './database.js';
 import { openSqlite } from './sqlite.js';
+import { BUDGETS } from './tables.js';
 
 describe('sqlite gate', () => {
   let folder: string;
@@ -24,7 +25,10 @@ describe('sqlite gate', () => {
     return rows.map(({ id }) => id);
   };
 
-  it('keeps statements from outside out of an open transaction, and loses none with its rollback', async () => {
+  /** Through the client, and by prepared statements. */
+  const WAYS = ['transaction', 'batch'] as const;
+
+  it.each(WAYS)('keeps statements from outside out of an open %s, and loses none with its rollback', async (way) => {
     const acknowledged: string[] = [];
     const writes = Array.from({ length: 200 }, async (_, index) => {
       const id = `w${String(index).padStart(3, '0')}`;
@@ -32,7 +36,7 @@ describe('sqlite gate', () => {
       acknowledged.push(id);
     });
     const rolledBack = Array.from({ length: 40 }, (_, index) =>
-      database.transaction(async (sql) => {
+      database[way](async (sql) => {
         await sql.execute(insert, `t${index}`, 'x');
         await sql.query('select count(*) from audit');
         throw new Error('rolled back');
@@ -53,15 +57,52 @@ describe('sqlite gate', () => {
     await expect(database.pingWrites()).resolves.toBeUndefined();
   });
 
-  it('stays usable after a commit that failed', async () => {
-    const dangling = database.transaction(async (sql) => {
+  it.each(WAYS)('stays usable after a %s whose commit failed', async (way) => {
+    const dangling = database[way](async (sql) => {
       await sql.execute('pragma defer_foreign_keys = on');
       await sql.execute("insert into notification_alerts (notification_id, fingerprint) values ('nobody', 'f')");
     });
     await expect(dangling).rejects.toThrow();
     await database.sql.execute(insert, 'after', 'x');
-    await database.transaction((sql) => sql.execute(insert, 'again', 'x'));
+    await database[way]((sql) => sql.execute(insert, 'again', 'x'));
     expect(await idsOf()).toEqual(['after', 'again']);
+  });
+
+  it('lets timers have their turn in the middle of a batch of rows', async () => {
+    let turns = 0;
+    const timer = setInterval(() => {
+      turns += 1;
+    }, 1);
+    const rows = Array.from({ length: 1_000 }, (_, index) => ({ id: `r${index}` }));
+    await database.batch(async (sql) => {
+      // Without the time slice no timer would fire before the loop ends.
+      for (let batches = 0; turns < 3 && batches < 1_000; batches += 1)
+        await sql.forIds(
+          rows.map(({ id }) => id),
+          (r) => `select id from ${r}`,
+        );
+    });
+    clearInterval(timer);
+    expect(turns).toBe(3);
+  });
+
+  it('stores what PostgreSQL could store, whichever way it is written', async () => {
+    const odd = 'a\0b\ud800c';
+    const budget = (name: string) => ({
+      name,
+      spends: odd,
+      window_ms: 1,
+      spend_limit: 1,
+      blocked_until: 0,
+      updated_at: 1,
+    });
+    await database.batch((sql) => sql.insert(BUDGETS, [budget(odd)], 'nothing'));
+    await database.sql.insert(BUDGETS, [budget(`${odd}2`)], 'nothing');
+    const rows = await database.sql.query('select name, spends from budgets order by name');
+    expect(rows).toEqual([
+      { name: 'a\ufffdb\ufffdc', spends: 'a\ufffdb\ufffdc' },
+      { name: 'a\ufffdb\ufffdc2', spends: 'a\ufffdb\ufffdc' },
+    ]);
   });
 
   it('lets timers have their turn while it works', async () => {
