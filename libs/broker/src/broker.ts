@@ -203,6 +203,7 @@ export class Broker {
       messageBytesMax: options.messageBytesMax ?? behaviour.messageBytesMax,
       users: options.users ?? new StaticUsers(),
       watch: this.#watch,
+      consumerBias: options.virtualHosts.consumerBias,
       counters: this.counters,
       log: options.log ?? SILENT_LOG,
       census: this.#census(),

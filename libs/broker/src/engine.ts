@@ -88,9 +88,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   for (const { file, offset, says } of log.recovery.findings) report(`${file} at byte ${offset}: ${says}`);
   assembled = await assembleEngine({ log, clock, report, messageMemoryBytes, behaviour, consumerTimeoutMs });
   log.startReclaiming();
-  const { virtualHosts, definitionLog, stats, stop } = assembled;
+  const { virtualHosts, consumerBias, definitionLog, stats, stop } = assembled;
   const accounts = new Accounts({ log: definitionLog, loopbackUsers: options.loopbackUsers ?? LOOPBACK_USERS, report });
   return {
+    consumerBias,
     virtualHost: (name) => virtualHosts.virtualHost(name),
     onDeleting: (listener) => virtualHosts.onDeleting(listener),
     putVirtualHost: (given) => virtualHosts.put(given),

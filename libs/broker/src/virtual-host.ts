@@ -1,5 +1,6 @@
 import type { Table } from '#amqp-codec';
 import type { Consumer, SettlementQueue } from './consumer.js';
+import type { ConsumerBias } from './consumer-bias.js';
 import type { Message } from './message.js';
 
 /** Stands for one connection where exclusivity is asked about; compared by identity. */
@@ -108,6 +109,8 @@ export interface VirtualHost {
 
 /** The virtual hosts there are. They come and go while a broker runs. */
 export interface VirtualHostDirectory {
+  /** Of all queues of all of them. */
+  readonly consumerBias: ConsumerBias;
   virtualHost(name: string): VirtualHost | undefined;
   /** Called before a virtual host is emptied: the connections to it must close and let go of what they hold. */
   onDeleting(listener: (name: string) => void): void;

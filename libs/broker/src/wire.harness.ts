@@ -22,6 +22,7 @@ import {
 } from '#amqp-codec';
 import { Broker, type BrokerOptions } from './broker.js';
 import type { Consumer, SettlementQueue } from './consumer.js';
+import { ConsumerBias } from './consumer-bias.js';
 import { ChannelError } from './errors.js';
 import type { Message } from './message.js';
 import type { Durability, PublishResult, QueueDeclaration, ReadyMessage, VirtualHost } from './virtual-host.js';
@@ -509,12 +510,14 @@ export class FakeVirtualHost implements VirtualHost {
 export class WireFixture {
   readonly durability = new FakeDurability();
   readonly virtualHost = new FakeVirtualHost(this.durability);
+  readonly consumerBias = new ConsumerBias();
   readonly broker: Broker;
 
   constructor(options: Partial<BrokerOptions> = {}) {
     const virtualHosts = {
       virtualHost: (name: string) => (name === this.virtualHost.name ? this.virtualHost : undefined),
       onDeleting: () => {},
+      consumerBias: this.consumerBias,
     };
     this.broker = new Broker({ virtualHosts, durability: this.durability, ...options });
   }

@@ -1,5 +1,6 @@
 import type { ReplyAddresses } from '../channel/direct-reply.js';
 import type { Behaviour } from '../compat.js';
+import type { ConsumerBias } from '../consumer-bias.js';
 import type { Counters } from '../counters.js';
 import type { DurabilityWatch } from '../durability-watch.js';
 import type { BrokerLog } from '../log.js';
@@ -24,6 +25,7 @@ export interface ConnectionContext {
   readonly messageBytesMax: number;
   readonly users: Users;
   readonly watch: DurabilityWatch;
+  readonly consumerBias: ConsumerBias;
   readonly counters: Counters;
   readonly log: BrokerLog;
   readonly census: Census;

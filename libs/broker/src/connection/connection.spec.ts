@@ -249,6 +249,25 @@ describe('flow control', () => {
   });
 });
 
+describe('a publisher that has overtaken quick consumers', () => {
+  it('is read again when they have settled as much', async () => {
+    const fixture = new WireFixture();
+    const peer = await fixture.aClient();
+    await peer.declares('q');
+    const published = () => fixture.broker.stats().counters.published;
+    // So much that the wait for time alone would be the longest there is.
+    for (let count = 0; count < 1e6; count++) fixture.consumerBias.overtook();
+    peer.publishes('q', 'first');
+    await eventually(() => published() === 1);
+    peer.publishes('q', 'second');
+    await peer.quiet();
+    expect(published()).toBe(1);
+
+    fixture.consumerBias.settled(1e6);
+    await eventually(() => published() === 2);
+  });
+});
+
 describe('a client that does not read its answers', () => {
   it('is not read any further, until it does', async () => {
     const fixture = new WireFixture();

@@ -1,3 +1,4 @@
+import type { ConsumerBias } from '../consumer-bias.js';
 import type { DurabilityWatch } from '../durability-watch.js';
 import type { Intake } from './intake.js';
 
@@ -18,8 +19,9 @@ export interface HeldConnection {
 }
 
 /**
- * Holds a publisher back by not reading its socket: while the log has not caught up (`flow`), and while the broker is
- * short of memory or disk (`alarm`), from its next publish on.
+ * Holds a publisher back by not reading its socket: while the log has not caught up (`flow`), while
+ * consumers that it ran away from have their turn (`consumers`), and while the broker is short of memory or disk (`alarm`), from its
+ * next publish on.
  */
 export class FlowControl {
   #wasToldBlocked = false;
@@ -29,7 +31,11 @@ export class FlowControl {
   constructor(
     private readonly connection: HeldConnection,
     private readonly intake: Intake,
-    private readonly broker: { readonly watch: DurabilityWatch; readonly alarm: string | undefined },
+    private readonly broker: {
+      readonly watch: DurabilityWatch;
+      readonly consumerBias: ConsumerBias;
+      readonly alarm: string | undefined;
+    },
   ) {}
 
   get state(): 'running' | 'flow' | 'blocked' {
@@ -48,6 +54,7 @@ export class FlowControl {
   /** Everything that came in one read was worked on. */
   onEndOfRead(): void {
     if (this.broker.watch.durability.unsyncedBytes > UNSYNCED_BYTES_HARD_MAX) this.#holdForLog();
+    this.#giveWay();
   }
 
   /** The log has caught up a little. Returns whether the connection still has to wait for it. */
@@ -79,6 +86,7 @@ export class FlowControl {
   /** The connection is closing: its client must be heard again. */
   stop(): void {
     this.intake.release('flow');
+    this.intake.release('consumers');
     this.intake.release('alarm');
   }
 
@@ -87,6 +95,14 @@ export class FlowControl {
     this.intake.hold('flow');
     this.broker.watch.durability.requestSync();
     this.connection.awaitDurable();
+  }
+
+  #giveWay(): void {
+    const { consumerBias } = this.broker;
+    const overtaken = consumerBias.takeOvertaken();
+    if (overtaken === 0 || this.intake.isHeldFor('consumers')) return;
+    this.intake.hold('consumers');
+    consumerBias.giveWay(overtaken, () => this.intake.release('consumers'));
   }
 
   #block(reason: string): void {

@@ -1,5 +1,6 @@
 import type { LogStats, Position, RecoveredQueue } from '#segment-log';
 import type { Behaviour } from '../compat.js';
+import { ConsumerBias } from '../consumer-bias.js';
 import type { Clock } from '../queues/clock.js';
 import { DeliveryTick } from '../queues/delivery-tick.js';
 import { MemoryRelief } from '../queues/memory-relief.js';
@@ -33,6 +34,7 @@ export interface EngineStats {
 
 interface AssembledEngine {
   virtualHosts: VirtualHosts;
+  consumerBias: ConsumerBias;
   /** The log's definitions, each on disk soon after it is made. */
   definitionLog: DefinitionLog;
   stats(): EngineStats;
@@ -54,6 +56,7 @@ export async function assembleEngine(parts: {
   const { log, clock, report, behaviour, consumerTimeoutMs } = parts;
   const tick = new DeliveryTick();
   const memory = new MessageMemory(parts.messageMemoryBytes, () => tick.addLast(relief));
+  const consumerBias = new ConsumerBias(clock);
   const definitionLog = syncedSoon(log);
   const queueNumbers = new QueueNumbers(definitionLog);
   const sequences = new Sequences(log.lastSequence);
@@ -64,6 +67,7 @@ export async function assembleEngine(parts: {
     log,
     memory,
     tick,
+    consumerBias,
     report,
     definitionLog,
     sequences,
@@ -76,6 +80,7 @@ export async function assembleEngine(parts: {
 
   return {
     virtualHosts,
+    consumerBias,
     definitionLog,
     stats: () => ({
       virtualHosts: virtualHosts.stats(),
@@ -91,6 +96,7 @@ export async function assembleEngine(parts: {
     moved: (queue, sequence, position) => queuesByNumber.get(queue)?.moved(sequence, position),
     stop() {
       tick.stop();
+      consumerBias.stop();
       for (const queue of virtualHosts.queues()) queue.stop();
     },
   };

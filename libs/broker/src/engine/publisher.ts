@@ -46,6 +46,7 @@ export class Publisher {
     if (queues.length === 0) return 'unroutable';
 
     const refused = this.#store(message, queues, expirationMs);
+    for (const queue of queues) queue.noteLead();
     this.#buryTurnedAway();
     return refused ? 'rejected' : 'routed';
   }

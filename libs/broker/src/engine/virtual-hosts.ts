@@ -1,4 +1,5 @@
 import { textBytes } from '#amqp-codec';
+import type { ConsumerBias } from '../consumer-bias.js';
 import type { Queue } from '../queues/queue.js';
 import type { QueueHost } from '../queues/queue-host.js';
 import { Definitions, type QueueNumbers, type StoredVirtualHost } from '../store/definitions.js';
@@ -59,6 +60,10 @@ export class VirtualHosts implements VirtualHostDirectory {
 
   virtualHost(name: string): VirtualHost | undefined {
     return this.#byName.get(name)?.virtualHost;
+  }
+
+  get consumerBias(): ConsumerBias {
+    return this.shared.consumerBias;
   }
 
   onDeleting(listener: (name: string) => void): void {

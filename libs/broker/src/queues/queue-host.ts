@@ -1,4 +1,5 @@
 import type { Behaviour } from '../compat.js';
+import type { ConsumerBias } from '../consumer-bias.js';
 import type { Message } from '../message.js';
 import type { MessageLog } from '../store/message-log.js';
 import type { Clock } from './clock.js';
@@ -22,6 +23,7 @@ export interface QueueHost {
   readonly log: MessageLog;
   readonly memory: MessageMemory;
   readonly tick: DeliveryTick;
+  readonly consumerBias: ConsumerBias;
   /** Routes and stores the dead letter of `message`; when it returns `moved` the copy is in the log before any later record. */
   deadLetter(queue: Queue, message: Message, reason: DeathReason): BurialResult;
   /** x-expires has run out: delete the queue. */

@@ -1,4 +1,5 @@
 import type { Consumer, SettlementQueue } from '../consumer.js';
+import { LEAD_MAX, QUICK_MS } from '../consumer-bias.js';
 import { ChannelError } from '../errors.js';
 import type { StoredBinding } from '../exchanges/binding.js';
 import type { Destination } from '../exchanges/routing.js';
@@ -58,6 +59,8 @@ export class Queue implements Destination, SettlementQueue {
   /** Since the last run: it may not have been told yet that it consumes. */
   #hasNewConsumer = false;
   #isDelivering = false;
+  /** When a consumer settled something last. */
+  #settledAt = 0;
   #isDeleted = false;
 
   constructor(
@@ -159,6 +162,12 @@ export class Queue implements Destination, SettlementQueue {
     if (expiresAt === 0) return;
     if (this.#consumers.count === 0) this.#expireHeads(this.host.clock.now());
     this.#expiryTimer.arm(this.#levels);
+  }
+
+  /** After a publish: a publisher that runs away from quick consumers will have to give way to them. */
+  noteLead(): void {
+    if (this.#consumers.count === 0 || this.#levels.readyCount <= LEAD_MAX) return;
+    if (this.host.clock.now() - this.#settledAt <= QUICK_MS) this.host.consumerBias.overtook();
   }
 
   /** A message found in the log at start. */
@@ -273,6 +282,7 @@ export class Queue implements Destination, SettlementQueue {
   }
 
   acknowledge(sequences: readonly number[]): void {
+    this.#noteSettled(sequences.length);
     this.#settleHeld(sequences);
   }
 
@@ -291,6 +301,7 @@ export class Queue implements Destination, SettlementQueue {
   }
 
   reject(sequences: readonly number[]): void {
+    this.#noteSettled(sequences.length);
     if (!this.#deadLetters) {
       this.#settleHeld(sequences);
       return;
@@ -427,6 +438,7 @@ export class Queue implements Destination, SettlementQueue {
   /** Ready → out with a consumer, or, without acknowledgements, gone. */
   #takeOut(level: QueueIndex, ordinal: number, noAck: boolean, acks: Acks): void {
     if (noAck) {
+      this.#noteSettled(1);
       acks.add(level, ordinal);
       this.#forget(level, ordinal);
       return;
@@ -495,6 +507,11 @@ export class Queue implements Destination, SettlementQueue {
   }
 
   // Bookkeeping
+
+  #noteSettled(count: number): void {
+    this.#settledAt = this.host.clock.now();
+    this.host.consumerBias.settled(count);
+  }
 
   #isAtLimit(more: number, moreBytes: number): boolean {
     return isAtLimit(this.settings, this.#levels, more, moreBytes);
