@@ -9,10 +9,7 @@ export const ERROR_TABLE: Readonly<
   313: { name: 'NO_CONSUMERS', unseen: 'belongs to immediate, which RabbitMQ does not implement' },
   320: {
     name: 'CONNECTION_FORCED',
-    shownBy: [
-      ['access', 'names of two virtual hosts are apart'],
-      ['access', 'a user that is deleted is thrown out'],
-    ],
+    shownBy: [['access', 'a user that is deleted is thrown out']],
   },
   402: { name: 'INVALID_PATH', unseen: 'RabbitMQ never sends it' },
   403: {
