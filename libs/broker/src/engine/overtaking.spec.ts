@@ -26,10 +26,18 @@ it('without a consumer nobody is overtaken', () => {
   expect(overtakenBy(LEAD_MAX + 3)).toBe(0);
 });
 
+it('consumers that wait for bodies from the disk are not overtaken', async () => {
+  await engine.close();
+  engine = await EngineUnderTest.open({ messageMemoryBytes: 1 });
+  engine.queue('q');
+  await aConsumerSettlesOne();
+  expect(overtakenBy(LEAD_MAX + 3)).toBe(0);
+});
+
 async function aConsumerSettlesOne(): Promise<void> {
   const consumer = engine.consume('q', { room: 1 });
   engine.publish('', 'q', 'first');
-  await ticks();
+  while (consumer.deliveries.length === 0) await ticks();
   const { queue, sequence } = consumer.deliveries[0]!;
   queue.acknowledge([sequence]);
 }

@@ -164,9 +164,11 @@ export class Queue implements Destination, SettlementQueue {
     this.#expiryTimer.arm(this.#levels);
   }
 
-  /** After a publish: a publisher that runs away from quick consumers will have to give way to them. */
+  /** After a publish: a publisher that runs away from quick consumers has to give way to them. */
   noteLead(): void {
     if (this.#consumers.count === 0 || this.#levels.readyCount <= LEAD_MAX) return;
+    // Where bodies must be read back, consumers wait for the disk and not for their turn.
+    if (this.#levels.head?.isResident !== true) return;
     if (this.host.clock.now() - this.#settledAt <= QUICK_MS) this.host.consumerBias.overtook();
   }
 
