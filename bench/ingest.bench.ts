@@ -68,9 +68,11 @@ async function runRounds(benchmark: IngestCase): Promise<{ ours: IngestRound[]; 
   const measured = { ours: [] as IngestRound[], theirs: theirs && ([] as IngestRound[]) };
   try {
     if (!benchmark.isFresh) {
-      // Told of everything before it counts: the first notification of an alert is no part of refreshing it.
-      const warmUp = { ...benchmark, load: inPart(benchmark.load, WARM_UP_PART), waitsForProvider: true };
-      for (const server of [ours, theirs]) if (server) await run(warmUp, server);
+      // Ours is told of everything before it counts: the first notification of an alert is no part of refreshing it. Alertmanager need not be: alerts that
+      // reach their group after its first flush would be told 5 minutes later.
+      const warmUp = { ...benchmark, load: inPart(benchmark.load, WARM_UP_PART) };
+      await run({ ...warmUp, waitsForProvider: true }, ours);
+      if (theirs) await run(warmUp, theirs);
     }
     for (let round = 0; round < (benchmark.isFresh ? 1 : ROUNDS); round++) {
       measured.ours.push(await run(benchmark, ours));
