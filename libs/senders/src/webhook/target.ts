@@ -52,7 +52,8 @@ export const webhookTargetKind = defineTargetKind({
     return `${host}:${fingerprintOf(JSON.stringify([new URL(url).href, sorted]))}`;
   },
   // Half of what one worker takes of a channel (worker.channels x prefetch), so that a slow receiver leaves room for the others.
-  perTargetInFlight: 50,
+  // What one worker prefetches: its deliveries do not go through the waiting room only because they were prefetched.
+  perTargetInFlight: 100,
 });
 
 function protocolOf(text: string): string {
