@@ -83,7 +83,8 @@ describe('sqlite gate', () => {
         );
     });
     clearInterval(timer);
-    expect(turns).toBe(3);
+    // The timer may have another turn between the last look at the count and here.
+    expect(turns).toBeGreaterThanOrEqual(3);
   });
 
   it('stores what PostgreSQL could store, whichever way it is written', async () => {
@@ -114,7 +115,8 @@ describe('sqlite gate', () => {
     for (let statements = 0; turns < 3 && statements < 100_000; statements += 1)
       await database.sql.query('select 1 as one');
     clearInterval(timer);
-    expect(turns).toBe(3);
+    // The timer may have another turn between the last look at the count and here.
+    expect(turns).toBeGreaterThanOrEqual(3);
   });
 
   it('syncs each commit, checks foreign keys and holds the file alone', async () => {
