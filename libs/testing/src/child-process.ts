@@ -13,7 +13,9 @@ export function isRunning(pid: number): boolean {
 function parentOf(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie has ended; whoever must collect it may take its time, or never come.
+    return state === 'Z' || state === 'X' ? undefined : Number(parent);
   } catch {
     // It ended between the listing and the look.
     return undefined;

@@ -1,6 +1,7 @@
 export * from './arrivals.js';
 export * from './certificates.js';
 export * from './child-process.js';
+export * from './close-connection.js';
 export * from './debian.js';
 export * from './forgetful-files.js';
 export * from './free-port.js';
@@ -14,4 +15,5 @@ export type { HttpAnswer, HttpFault, HttpRequest } from './simulators/http-simul
 export * from './simulators/smtp-server.js';
 export * from './simulators/webhook-receiver.js';
 export * from './tocsin-client.js';
+export * from './turns.js';
 export * from './wait-for.js';

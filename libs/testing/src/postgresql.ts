@@ -15,7 +15,7 @@ interface User {
 
 const VERSIONS = '/usr/lib/postgresql';
 const READY = 'database system is ready to accept connections';
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 120_000;
 /** Lines of its log kept for the error message when it does not start. */
 const LOG_TAIL_LINES = 20;
 

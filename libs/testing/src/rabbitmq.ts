@@ -1,11 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { hasDebianFile } from './debian.js';
+import { freePort } from './free-port.js';
 
 const SERVER = '/usr/lib/rabbitmq/bin/rabbitmq-server';
 // Not the one in PATH, which becomes another user and then finds no cookie.
@@ -34,7 +34,8 @@ export async function startRabbitmq(options: { hasManagement?: boolean } = {}): 
   const { hasManagement = false } = options;
   if (!hasDebianFile(SERVER, 'rabbitmq-server')) return undefined;
 
-  const [port, distributionPort, epmdPort, managementPort] = await freePorts(4);
+  const [port, distributionPort, epmdPort] = [await freePort(), await freePort(), await freePort()];
+  const managementPort = await freePort();
   const folder = await mkdtemp(join(tmpdir(), 'tocsin-rabbitmq-'));
   await mkdir(join(folder, 'home'));
   await writeFile(join(folder, 'enabled_plugins'), hasManagement ? '[rabbitmq_management].\n' : '[].\n');
@@ -133,19 +134,4 @@ async function kill(child: ChildProcess): Promise<void> {
 function exited(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return Promise.resolve();
   return new Promise((resolve) => child.once('exit', () => resolve()));
-}
-
-/** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => {
-          server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -5,7 +5,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import { listen, portOf } from '../free-port.js';
+import { freePort, listen } from '../free-port.js';
 
 export interface HttpRequest {
   method: string;
@@ -57,8 +57,8 @@ export class HttpSimulator {
         response.writeHead(500).end(`simulator: ${error.stack}`);
       });
     });
+    if (this.port === 0) this.port = await freePort();
     await listen(server, this.port);
-    this.port = portOf(server);
     this.#server = server;
   }
 

@@ -1,7 +1,7 @@
 import PostalMime, { type Email } from 'postal-mime';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
 import { Arrivals } from '../arrivals.js';
-import { listen, portOf } from '../free-port.js';
+import { freePort, listen } from '../free-port.js';
 
 export interface SmtpServerOptions {
   /** 0 or unset: a free port. */
@@ -160,8 +160,8 @@ class CollectingSmtpServer implements SmtpSimulator {
     });
     // A client that goes away in the middle of a command is no failure of the simulator.
     server.on('error', () => undefined);
+    if (this.port === 0) this.port = await freePort();
     await listen(server.server, this.port);
-    this.port = portOf(server.server);
     this.#server = server;
   }
 
