@@ -1,5 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { codeError, ForgetfulFiles, seededRandom } from '#testing';
+import { codeError, ForgetfulFiles, seededRandom, turn, until } from '#testing';
 import { SegmentLog } from './segment-log.js';
 import type { LogOwner, Placement, Position } from './types.js';
 
@@ -217,16 +217,6 @@ function payloadOf(sequence: number, size: number): Buffer {
   const payload = Buffer.alloc(size, sequence & 0xff);
   if (size >= 8) payload.writeDoubleLE(sequence);
   return payload;
-}
-
-const TURNS_MAX = 200_000;
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let turns = 0; !condition(); turns++) {
-    if (turns === TURNS_MAX) throw new Error(`never came true: ${condition}`);
-    await turn();
-  }
 }
 
 /** What was found must be what some beginning of the history left, at least up to all that was durable. */

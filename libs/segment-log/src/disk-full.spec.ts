@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { codeError, type FileStep, ForgetfulFiles } from '#testing';
+import { codeError, type FileStep, ForgetfulFiles, turn, until } from '#testing';
 import { RESERVE_FILE } from './disk-reserve.js';
 import { SegmentLog } from './segment-log.js';
 import type { LogOwner, Position } from './types.js';
@@ -7,16 +7,6 @@ import type { LogOwner, Position } from './types.js';
 const RESERVE_BYTES = 64 * 1024;
 const SEGMENT_BYTES = 16 * 1024;
 const BODY_BYTES = 1000;
-const TURNS_MAX = 200_000;
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let turns = 0; !condition(); turns++) {
-    if (turns === TURNS_MAX) throw new Error(`never came true: ${condition}`);
-    await turn();
-  }
-}
 
 /** An owner with one queue, which knows what must be found after a start. */
 class OneQueue implements LogOwner {

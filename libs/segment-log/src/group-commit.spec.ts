@@ -1,11 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { codeError, ForgetfulFiles } from '#testing';
+import { codeError, ForgetfulFiles, turn, until } from '#testing';
 import { SegmentLog } from './segment-log.js';
 import type { LogOwner } from './types.js';
 
 const owner: LogOwner = { isLive: () => true, moved: () => undefined };
-const TURNS_MAX = 200_000;
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 async function aLog(segmentBytes = 1024 * 1024): Promise<{ log: SegmentLog; files: ForgetfulFiles; add(): number }> {
   const files = new ForgetfulFiles();
@@ -16,13 +14,6 @@ async function aLog(segmentBytes = 1024 * 1024): Promise<{ log: SegmentLog; file
     return log.appended;
   };
   return { log, files, add };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let turns = 0; !condition(); turns++) {
-    if (turns === TURNS_MAX) throw new Error(`never came true: ${condition}`);
-    await turn();
-  }
 }
 
 /** Lets one held sync go, and waits until the log has heard of it. */
@@ -61,7 +52,8 @@ describe('group commit', () => {
       add();
       log.requestSync();
     }
-    await until(() => log.unsyncedBytes === 0);
+    const { appended } = log;
+    await until(() => log.durable >= appended);
     expect(log.stats().syncs).toBe(syncs + 1);
   });
 

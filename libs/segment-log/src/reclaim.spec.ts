@@ -1,18 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { codeError, ForgetfulFiles, logFile } from '#testing';
+import { codeError, ForgetfulFiles, logFile, turn, until } from '#testing';
 import { SegmentLog } from './segment-log.js';
 import type { LogOwner, Position } from './types.js';
 
 const SIZE = 500;
-const TURNS_MAX = 200_000;
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let turns = 0; !condition(); turns++) {
-    if (turns === TURNS_MAX) throw new Error(`never came true: ${condition}`);
-    await turn();
-  }
-}
 
 /** An owner that keeps where each placement lies and settles on demand. */
 class Owner implements LogOwner {
@@ -160,7 +151,7 @@ describe('a moved message', () => {
     const reading = owner.log.read([owner.held.get(`1/${slow}`)!], [SIZE]);
     owner.passTraffic(100);
     await owner.synced();
-    await until(() => owner.moves === 1 && owner.log.stats().segments <= 3);
+    await until(() => owner.moves > 0 && owner.log.stats().segments <= 3);
     await owner.synced();
     for (let turns = 0; turns < 100; turns++) await turn();
     expect(files.paths()).toContain(logFile(1));
@@ -179,7 +170,7 @@ describe('a moved message', () => {
     damage(files, 1, Buffer.alloc(SIZE, damaged));
     owner.passTraffic();
     await owner.synced();
-    await until(() => owner.moves === 1);
+    await until(() => owner.moves > 0);
     await owner.synced();
 
     const next = await Owner.of(files.afterKill());
@@ -200,7 +191,7 @@ describe('a moved message', () => {
       step === 'unlink' && path === logFile(1) ? codeError('EPERM', 'not now') : undefined;
     owner.passTraffic();
     await owner.synced();
-    await until(() => owner.moves === 1);
+    await until(() => owner.moves > 0);
     owner.passTraffic(30);
     owner.ack(1, slow);
     owner.passTraffic(200);
@@ -273,7 +264,7 @@ describe('a segment stays', () => {
 
     owner.held.set('1/1', position);
     owner.log.startReclaiming();
-    await until(() => owner.moves === 1 && owner.log.stats().segments === 1);
+    await until(() => owner.moves > 0 && owner.log.stats().segments === 1);
   });
 
   it('while a live message in it cannot be read, and goes when its owner gives that up', async () => {
