@@ -62,7 +62,13 @@ describe('sqlite gate', () => {
       await sql.execute('pragma defer_foreign_keys = on');
       await sql.execute("insert into notification_alerts (notification_id, fingerprint) values ('nobody', 'f')");
     });
-    await expect(dangling).rejects.toThrow();
+    // Not `rejects.toThrow`: the driver is loaded once for a process, and its errors are those of the spec that loaded it first.
+    expect(
+      await dangling.then(
+        () => 'committed',
+        () => 'refused',
+      ),
+    ).toBe('refused');
     await database.sql.execute(insert, 'after', 'x');
     await database[way]((sql) => sql.execute(insert, 'again', 'x'));
     expect(await idsOf()).toEqual(['after', 'again']);
