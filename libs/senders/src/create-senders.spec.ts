@@ -37,7 +37,7 @@ describe('createSenders', () => {
 });
 
 function aWebhookSender(): Sender {
-  const sender = createSenders({ webhook: { timeoutMs: 1_000, allowPrivateAddresses: true } }).get('webhook');
+  const sender = createSenders({ webhook: { timeoutMs: 20_000, allowPrivateAddresses: true } }).get('webhook');
   if (!sender) throw new Error('no webhook sender');
   senders.push(sender);
   return sender;

@@ -4,6 +4,10 @@ import { aGroupContent, anAlertView, anEnvelope, freePort, type SmtpSimulator, s
 import { EmailSender } from './send.js';
 
 const never = new AbortController().signal;
+/** As patient as any server needs, also on a busy machine. */
+const PATIENT_MS = 20_000;
+/** For what must run out: long enough for what comes before. */
+const IMPATIENT_MS = 2_000;
 const closers: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
@@ -27,7 +31,7 @@ describe('email: what arrives', () => {
     ];
     expect(await send(anEnvelope('email', aGroupContent({ alerts })))).toMatchObject({ outcome: 'accepted' });
 
-    const [mail] = await server.waitForMails(1, 5_000);
+    const [mail] = await server.waitForMails(1, PATIENT_MS);
     expect(mail?.subject).toBe('[FIRING:2] HighCPU (severity=critical)');
     expect(mail?.recipients).toEqual(['ops@example.com']);
     expect(mail?.sender).toBe('alerts@example.com');
@@ -44,7 +48,7 @@ describe('email: what arrives', () => {
     await send(anEnvelope('email'), { attempt: 2, mayRepeat: true });
     await send(anEnvelope('email', aGroupContent(), 'ntf-2'));
 
-    const [first, again, other] = await server.waitForMails(3, 5_000);
+    const [first, again, other] = await server.waitForMails(3, PATIENT_MS);
     expect(first?.messageId).toBe('<ntf-1@example.com>');
     expect(again?.messageId).toBe(first?.messageId);
     expect(again?.text).toContain('may repeat');
@@ -65,7 +69,7 @@ describe('email: what arrives', () => {
       title: `Disk ${index} full`,
     }));
     await send(anEnvelope('email', { kind: 'digest', covers }));
-    const [mail] = await server.waitForMails(1, 5_000);
+    const [mail] = await server.waitForMails(1, PATIENT_MS);
     expect(mail?.subject).toBe('[DIGEST:60] 60 notifications');
     expect(mail?.text.match(/^- \[warning\] Disk \d+ full$/gm)).toHaveLength(60);
   });
@@ -74,7 +78,7 @@ describe('email: what arrives', () => {
     const { server, send } = await aServer();
     const target = { to: ['a@example.com'], cc: ['b@example.com'], replyTo: ['desk@example.com'] };
     await send(anEnvelope('email', { kind: 'text', subject: 'Deploy', text: 'done\n\n.dot' }), { target });
-    const [mail] = await server.waitForMails(1, 5_000);
+    const [mail] = await server.waitForMails(1, PATIENT_MS);
     expect(mail?.recipients).toEqual(['a@example.com', 'b@example.com']);
     expect(mail?.headers['reply-to']).toBe('desk@example.com');
     expect(mail?.text).toContain('done\n\n.dot');
@@ -149,7 +153,7 @@ describe('email: what the network does', () => {
   });
 
   it('no greeting: retryable', async () => {
-    const { server, send } = await aServer({}, '', 300);
+    const { server, send } = await aServer({}, '', IMPATIENT_MS);
     server.faultNext('no-greeting');
     expect(await send(anEnvelope('email'))).toMatchObject({ outcome: 'retryable', reason: 'timeout' });
     expect(await send(anEnvelope('email'))).toMatchObject({ outcome: 'accepted' });
@@ -163,7 +167,7 @@ describe('email: what the network does', () => {
   });
 
   it('no answer after the message was written: unknown', async () => {
-    const { server, send } = await aServer({}, '', 300);
+    const { server, send } = await aServer({}, '', IMPATIENT_MS);
     server.faultNext('hang-after-data');
     expect(await send(anEnvelope('email'))).toMatchObject({ outcome: 'unknown', reason: 'no-answer' });
   });
@@ -173,7 +177,7 @@ describe('email: what the network does', () => {
     server.faultNext('hang-after-data');
     const stopping = new AbortController();
     const sending = send(anEnvelope('email'), {}, stopping.signal);
-    await server.waitForMails(1, 5_000);
+    await server.waitForMails(1, PATIENT_MS);
     stopping.abort();
     expect(await sending).toMatchObject({ outcome: 'unknown', reason: 'no-answer' });
     expect(await send(anEnvelope('email'), {}, AbortSignal.abort())).toMatchObject({
@@ -203,7 +207,7 @@ describe('email: what the network does', () => {
 
 type Change = { target?: Record<string, unknown>; attempt?: number; mayRepeat?: boolean };
 
-async function aServer(options: Parameters<typeof startSmtpServer>[0] = {}, login = '', timeoutMs = 5_000) {
+async function aServer(options: Parameters<typeof startSmtpServer>[0] = {}, login = '', timeoutMs = PATIENT_MS) {
   const server: SmtpSimulator = await startSmtpServer(options);
   closers.push(() => server.stop());
   const sender = aSender(server.url.replace('//', `//${login}`), timeoutMs);
@@ -211,7 +215,7 @@ async function aServer(options: Parameters<typeof startSmtpServer>[0] = {}, logi
   return { server, send };
 }
 
-function aSender(url: string, timeoutMs = 5_000): EmailSender {
+function aSender(url: string, timeoutMs = PATIENT_MS): EmailSender {
   const sender = new EmailSender({ url, from: 'Tocsin <alerts@example.com>', timeoutMs });
   closers.push(() => sender.close());
   return sender;

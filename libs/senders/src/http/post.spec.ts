@@ -85,7 +85,7 @@ async function aProvider() {
 
   const postText = (text: string, { host = '127.0.0.1', ...part }: Partial<Post> & { host?: string } = {}) =>
     post({
-      ...{ url: `http://${host}:${port}/hook`, headers: {}, body: Buffer.from(text), timeoutMs: 5_000 },
+      ...{ url: `http://${host}:${port}/hook`, headers: {}, body: Buffer.from(text), timeoutMs: 20_000 },
       ...{ signal: new AbortController().signal, allowPrivateAddresses: true, keepsConnection: true, ...part },
     }) as Promise<Exchange>;
   const onNext = (answer: Answer) => {

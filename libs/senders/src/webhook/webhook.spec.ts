@@ -5,6 +5,10 @@ import { WebhookSender } from './send.js';
 import { sign } from './sign.js';
 
 const never = new AbortController().signal;
+/** As patient as any receiver needs, also on a busy machine. */
+const PATIENT_MS = 20_000;
+/** For what must run out: long enough for the request to arrive before. */
+const IMPATIENT_MS = 2_000;
 const SECRET = `whsec_${Buffer.alloc(32, 3).toString('base64')}`;
 const closers: (() => Promise<void>)[] = [];
 
@@ -126,14 +130,14 @@ describe('webhook: what the receiver answers', () => {
 
 describe('webhook: what the network does', () => {
   it.each(['reset', 'hang'] as const)('%s after the request: unknown', async (fault) => {
-    const { receiver, send } = await aReceiver({}, 300);
+    const { receiver, send } = await aReceiver({}, fault === 'hang' ? IMPATIENT_MS : PATIENT_MS);
     receiver.faultNext(fault);
     expect(await send(anEnvelope('webhook'))).toMatchObject({ outcome: 'unknown', reason: 'no-answer' });
     expect(receiver.requests).toHaveLength(1);
   });
 
   it('a 2xx whose body never ends is accepted', async () => {
-    const { receiver, send } = await aReceiver({}, 300);
+    const { receiver, send } = await aReceiver({}, IMPATIENT_MS);
     receiver.answerNext(200, {}, 'a long answer');
     receiver.faultNext('slow-body');
     expect(await send(anEnvelope('webhook'))).toMatchObject({ outcome: 'accepted' });
@@ -152,7 +156,7 @@ describe('webhook: what the network does', () => {
   });
 
   it('no outcome tells the URL or the headers', async () => {
-    const { receiver, send } = await aReceiver({}, 300);
+    const { receiver, send } = await aReceiver({}, IMPATIENT_MS);
     const url = `http://geheim-user:geheim-pass@127.0.0.1:${receiver.port}/geheim-path?key=geheim-query`;
     const target = { url, headers: { authorization: 'Bearer geheim-header' }, secret: SECRET };
     receiver.answerNext(500, {}, `POST ${url} Bearer geheim-header /geheim-path ?key=geheim-query ${SECRET}`);
@@ -170,7 +174,7 @@ describe('webhook: private addresses', () => {
     '%s is refused before anything is sent, unless allowed',
     async (host) => {
       const { receiver } = await aReceiver();
-      const sender = new WebhookSender({ timeoutMs: 5_000, allowPrivateAddresses: false });
+      const sender = new WebhookSender({ timeoutMs: PATIENT_MS, allowPrivateAddresses: false });
       const outcome = await sendWith(sender, anEnvelope('webhook'), { url: `http://${host}:${receiver.port}/hook` });
       expect(outcome).toMatchObject({ outcome: 'configuration', providerCode: 'EPRIVATEADDRESS' });
       expect(outcome.providerMessage).toContain('allowPrivateAddresses');
@@ -179,7 +183,7 @@ describe('webhook: private addresses', () => {
   );
 });
 
-async function aReceiver(options: { secret?: string } = {}, timeoutMs = 5_000) {
+async function aReceiver(options: { secret?: string } = {}, timeoutMs = PATIENT_MS) {
   const receiver: WebhookReceiver = await startWebhookReceiver(options);
   closers.push(() => receiver.stop());
   const sender = new WebhookSender({ timeoutMs, allowPrivateAddresses: true });
