@@ -24,7 +24,7 @@ describeWithAmtool('amtool', () => {
         labels,
         annotations: { summary: 'cpu 97%' },
         startsAt: now,
-        endsAt: now + 60_000,
+        endsAt: now + 3_600_000,
         endsAtIsTimeout: false,
         generatorURL: '',
         updatedAt: now,
