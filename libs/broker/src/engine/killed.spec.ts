@@ -9,6 +9,8 @@ import { EngineUnderTest } from './engine.harness.js';
 
 const CHILD = fileURLToPath(new URL('./kill-child.mjs', import.meta.url));
 const ROUNDS = 4;
+/** Each round compiles the sources for its child, and waits for the disk. */
+const MS_MAX = 180_000;
 
 let directory: string;
 beforeEach(async () => {
@@ -17,26 +19,30 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true }));
 
 describe('an engine killed with SIGKILL', () => {
-  it('has lost nothing that was on disk, and brings nothing back that was settled there', async () => {
-    for (let round = 1; round <= ROUNDS; round++) {
-      const enough = 100 + round * 50;
-      const seen = { stored: new Set<number>(), settling: new Set<number>(), settled: new Set<number>() };
-      for (const line of await linesUntilKilled(enough, round * 10_000)) {
-        const [what, number] = line.split(' ') as [keyof typeof seen, string];
-        seen[what].add(Number(number));
-      }
-      expect(seen.stored.size).toBeGreaterThanOrEqual(enough);
-      expect(seen.settled.size).toBeGreaterThan(0);
+  it(
+    'has lost nothing that was on disk, and brings nothing back that was settled there',
+    async () => {
+      for (let round = 1; round <= ROUNDS; round++) {
+        const enough = 100 + round * 50;
+        const seen = { stored: new Set<number>(), settling: new Set<number>(), settled: new Set<number>() };
+        for (const line of await linesUntilKilled(enough, round * 10_000)) {
+          const [what, number] = line.split(' ') as [keyof typeof seen, string];
+          seen[what].add(Number(number));
+        }
+        expect(seen.stored.size).toBeGreaterThanOrEqual(enough);
+        expect(seen.settled.size).toBeGreaterThan(0);
 
-      const engine = await EngineUnderTest.open({ directory: join(directory, 'data') });
-      const found = [...(await engine.drain('work')), ...(await engine.drain('dead'))].map(Number);
-      // What was being acknowledged when the kill came may be there or not.
-      const owed = [...seen.stored].filter((number) => !seen.settling.has(number));
-      expect(owed.filter((number) => !found.includes(number))).toEqual([]);
-      expect(found.filter((number) => seen.settled.has(number))).toEqual([]);
-      await engine.closeKeeping();
-    }
-  });
+        const engine = await EngineUnderTest.open({ directory: join(directory, 'data') });
+        const found = [...(await engine.drain('work')), ...(await engine.drain('dead'))].map(Number);
+        // What was being acknowledged when the kill came may be there or not.
+        const owed = [...seen.stored].filter((number) => !seen.settling.has(number));
+        expect(owed.filter((number) => !found.includes(number))).toEqual([]);
+        expect(found.filter((number) => seen.settled.has(number))).toEqual([]);
+        await engine.closeKeeping();
+      }
+    },
+    MS_MAX,
+  );
 });
 
 describe('the files of a running engine', () => {
