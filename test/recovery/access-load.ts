@@ -1,4 +1,5 @@
 import { connect } from 'amqplib';
+import { closeAmqp } from '#testing';
 import type { Random } from './random.js';
 
 const ADMINISTRATOR = 'guest';
@@ -180,13 +181,11 @@ async function publish({ amqp }: Addresses, virtualHost: string, count: number):
   try {
     const model = await connect(`${amqp}/${virtualHost}`);
     model.on('error', () => undefined); // the kill
-    // The client's own close waits for ever when the connection breaks while it closes.
-    const isOver = new Promise<void>((resolve) => model.once('close', () => resolve()));
     const channel = await model.createConfirmChannel();
     await channel.assertQueue(QUEUE, { durable: true });
     for (let left = count; left > 0; left--) channel.sendToQueue(QUEUE, Buffer.from(virtualHost), { persistent: true });
     await channel.waitForConfirms();
-    await Promise.race([model.close(), isOver]);
+    await closeAmqp(model);
     return 'answered';
   } catch (error) {
     // A connection that the broker itself refuses or closes is a finding, one that breaks is the kill.

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ChannelModel, type ConfirmChannel, type ConsumeMessage, connect } from 'amqplib';
 import { type AsyncMessage, Connection, type Channel as TransactionChannel } from 'rabbitmq-client';
-import { waitFor } from '#testing';
+import { closeAmqp, waitFor } from '#testing';
 import type { Ledger } from './ledger.js';
 import type { Random } from './random.js';
 
@@ -137,7 +137,7 @@ export class BrokerLoad {
     await declareAll(channel, !this.#isDeclared);
     await confirmed(channel, 'markers', Buffer.from('declared'));
     this.#isDeclared = true;
-    await channel.close();
+    await closeAmqp(channel);
   }
 
   async #connect(url: string): Promise<ChannelModel> {

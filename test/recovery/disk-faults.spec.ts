@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
-import { newFolder, removeFolder, type Service, startService, waitFor } from '#testing';
+import { closeAmqp, newFolder, removeFolder, type Service, startService, waitFor } from '#testing';
 import { type DiskFault, DiskShim, type DiskStep, hasCompiler } from './disk-shim.js';
 import { reportFigures } from './report.js';
 
@@ -108,7 +108,7 @@ class Stage {
   async idsAfterKill(): Promise<Set<string>> {
     await this.broker.kill();
     await this.shim.failNoMore();
-    await Promise.allSettled(this.models.map((model) => model.close()));
+    await Promise.allSettled(this.models.map(closeAmqp));
     this.broker = await startService({ app: 'broker', folder: this.folder });
     const channel = await this.openChannel();
     const ids = new Set<string>();
@@ -120,7 +120,7 @@ class Stage {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(this.models.map((model) => model.close()));
+    await Promise.allSettled(this.models.map(closeAmqp));
     await this.broker.kill();
     await this.shim.close();
     await removeFolder(this.folder);

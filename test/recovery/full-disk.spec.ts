@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type ChannelModel, type ConfirmChannel, type ConsumeMessage, connect } from 'amqplib';
-import { newFolder, removeFolder, type Service, startService, waitFor } from '#testing';
+import { closeAmqp, newFolder, removeFolder, type Service, startService, waitFor } from '#testing';
 import { reportFigures } from './report.js';
 import { canMount, SmallDisk } from './small-disk.js';
 
@@ -47,7 +47,7 @@ whereMounted('a real broker on a real disk that is full', () => {
     await Promise.all(Array.from({ length: EARLY_MESSAGES }, (_, index) => publish(`early-${index}`, 10_000)));
   });
   afterEach(async () => {
-    await Promise.allSettled(models.splice(0).map((model) => model.close()));
+    await Promise.allSettled(models.splice(0).map(closeAmqp));
     await broker.kill();
     await disk.close();
     await removeFolder(folder);
@@ -156,7 +156,7 @@ whereMounted('a real broker on a real disk that is full', () => {
 
   async function idsAfterKill(): Promise<string[]> {
     await broker.kill();
-    await Promise.allSettled(models.splice(0).map((model) => model.close()));
+    await Promise.allSettled(models.splice(0).map(closeAmqp));
     await start();
     const channel = await openChannel();
     const ids: string[] = [];

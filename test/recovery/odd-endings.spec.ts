@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
-import { newFolder, removeFolder, type Service, startService, waitFor } from '#testing';
+import { closeAmqp, newFolder, removeFolder, type Service, startService, waitFor } from '#testing';
 import { DiskShim, hasCompiler } from './disk-shim.js';
 
 const WAIT_MS_MAX = 60_000;
@@ -33,7 +33,7 @@ beforeEach(async () => {
   broker = await startService({ app: 'broker', folder });
 });
 afterEach(async () => {
-  await Promise.allSettled(models.splice(0).map((model) => model.close()));
+  await Promise.allSettled(models.splice(0).map(closeAmqp));
   await broker.kill();
   await removeFolder(folder);
 });

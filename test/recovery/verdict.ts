@@ -179,7 +179,7 @@ export class Judge {
       const listed = await waitFor(
         async () =>
           (await this.client.get<{ items: unknown[] }>(`/api/v1/dead-letters?q=${id}`, 'admin')).json.items[0],
-        { timeoutMs: 5_000, what: 'a dead letter' },
+        { timeoutMs: 60_000, what: 'a dead letter' },
       ).catch(() => undefined);
       if (listed === undefined) this.#broken.push(`dead, but not among the dead letters: ${JSON.stringify(view)}`);
     }
