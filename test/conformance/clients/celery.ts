@@ -8,7 +8,7 @@ import type { ClientSuite } from './client-suite.js';
 import { RunningProgram, runProgram } from './programs.js';
 
 const PYTHON = '/usr/bin/python3';
-const STORY_MS_MAX = 30_000;
+const STORY_MS_MAX = 60_000;
 
 export const celery: ClientSuite = {
   name: 'celery (python3-celery)',

@@ -15,7 +15,7 @@ export interface ClientCheck {
   run(url: string): Promise<void>;
 }
 
-const PROGRAM_MS_MAX = 30_000;
+const PROGRAM_MS_MAX = 60_000;
 
 /** A program's standard output. Rejects, with what it printed, when it fails. */
 export async function outputOf(program: string, args: readonly string[]): Promise<string> {

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { waitFor } from '#testing';
 
-const LINE_MS_MAX = 30_000;
+const LINE_MS_MAX = 60_000;
 
 type Environment = Record<string, string>;
 
