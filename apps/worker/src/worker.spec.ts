@@ -15,7 +15,9 @@ import { type RabbitmqServer, type SmtpSimulator, startRabbitmq, startSmtpServer
 import { Worker, type WorkerParts } from './worker.js';
 
 const quiet = { info() {}, warn() {}, error() {} };
-const LONG_MS = 15_000;
+const LONG_MS = 60_000;
+/** Of the 10 s that a stop may take the process needs some for the rest. */
+const STOP_MS_MAX = 9_500;
 
 let rabbitmq: RabbitmqServer | undefined;
 let smtp: SmtpSimulator;
@@ -43,7 +45,7 @@ afterAll(async () => {
 function onRabbitmq(promise: string, tell: (url: string) => Promise<void>): void {
   it(promise, async () => {
     if (rabbitmq) await tell(rabbitmq.url);
-  }, 30_000);
+  }, 180_000);
 }
 
 describe('worker', () => {
@@ -104,8 +106,11 @@ describe('worker', () => {
     await story.accept(url, 300);
     await smtp.waitForNotifications(30, LONG_MS);
     await first.stop();
-    const left = await story.depth(url, notifyQueue('email'));
-    expect(smtp.mails).toHaveLength(300 - Number(left));
+    // What it handed back is in the queue once the disk has it.
+    await waitFor(async () => Number(await story.depth(url, notifyQueue('email'))) + smtp.mails.length === 300, {
+      timeoutMs: LONG_MS,
+      what: 'the notifications that were not sent, back in the queue',
+    });
 
     await story.startWorker(url);
     await smtp.waitForNotifications(300, LONG_MS);
@@ -116,9 +121,14 @@ describe('worker', () => {
     const worker = await story.startWorker(url, { sender: neverAnswers() });
     await story.accept(url, 1);
     await waitFor(() => story.store.claims.size === 1, { timeoutMs: LONG_MS, what: 'a claim' });
-    const startedAt = Date.now();
+    // Timers of one process fire in their order, however slow the machine is.
+    let isLate = false;
+    const late = setTimeout(() => {
+      isLate = true;
+    }, STOP_MS_MAX);
     await worker.stop();
-    expect(Date.now() - startedAt).toBeLessThan(9_500);
+    clearTimeout(late);
+    expect(isLate).toBe(false);
     expect(story.store.outcomes()).toEqual({ retryable: 1 });
     expect(await story.depth(url, notifyQueue('email'))).toBe(0);
   });
@@ -143,7 +153,7 @@ class Story {
 
   async startWorker(url: string, { sender }: { sender?: Sender } = {}): Promise<Worker> {
     const messaging = await connectMessaging({ url, name: 'worker', logger: quiet });
-    const senders = createSenders({ email: { url: smtp.url, from: 'tocsin@example.com', timeoutMs: 5_000 } });
+    const senders = createSenders({ email: { url: smtp.url, from: 'tocsin@example.com', timeoutMs: 60_000 } });
     if (sender) senders.set('email', sender);
     const configuration = { senders: {}, worker: { channels: 2, consumersPerChannel: 2, prefetch: 10 } };
     const worker = new Worker({
