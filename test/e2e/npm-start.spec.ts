@@ -14,7 +14,7 @@ describe('npm start', () => {
     const service = await startService({ isThroughNpm: true });
     const processes = processesOf(service);
     process.kill(service.pid, 'SIGKILL');
-    await waitFor(() => !processes.some(isRunning), { timeoutMs: 12_000, what: 'service and broker to end with npm' });
+    await waitFor(() => !processes.some(isRunning), { timeoutMs: 60_000, what: 'service and broker to end with npm' });
 
     const again = await startService({ isThroughNpm: true, folder: service.folder });
     expect(await again.stop()).toBe(0);

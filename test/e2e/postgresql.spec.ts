@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import {
   type App,
+  isRunning,
   newFolder,
   removeFolder,
   type Service,
@@ -42,7 +43,12 @@ const postgresql = await startPostgresql();
         const batch = names.slice(from, from + 50);
         const alerts = batch.map((instance) => ({ labels: { alertname: `Group${from}`, instance } }));
         expect((await client.post('/api/v1/alerts', alerts)).status).toBe(202);
-        if (from === 500) await Promise.all([activeOf(cluster.dispatchers).kill(), cluster.workers[0]!.kill()]);
+        if (from !== 500) continue;
+        const active = await waitFor(() => activeOf(cluster.dispatchers), {
+          timeoutMs: 30_000,
+          what: 'an active dispatcher',
+        });
+        await Promise.all([active.kill(), cluster.workers[0]!.kill()]);
       }
 
       const untold = () => {
@@ -117,10 +123,8 @@ route: { receiver: ops, groupBy: [alertname], groupWait: 1s, groupInterval: 1s }
   };
 }
 
-function activeOf(dispatchers: readonly Service[]): Service {
-  const active = dispatchers.find((dispatcher) => dispatcher.output().includes('this dispatcher is active'));
-  if (active === undefined) throw new Error('no dispatcher is active');
-  return active;
+function activeOf(dispatchers: readonly Service[]): Service | undefined {
+  return dispatchers.find((dispatcher) => dispatcher.output().includes('this dispatcher is active'));
 }
 
 function repeatedIds(smtp: SmtpSimulator): string[] {
@@ -131,14 +135,4 @@ function repeatedIds(smtp: SmtpSimulator): string[] {
 async function isMarked(client: TocsinClient, id: string): Promise<boolean> {
   const { attempts } = await stories.notificationOf(client, id);
   return attempts.some(({ mayRepeat }) => mayRepeat);
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    // ESRCH: it has ended.
-    return false;
-  }
 }

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   type DingTalkSimulator,
-  freePort,
   hasDebianFile,
   newFolder,
   removeFolder,
@@ -82,7 +81,7 @@ alerting:
     [
       `--config.file=${join(folder, 'prometheus.yml')}`,
       `--storage.tsdb.path=${join(folder, 'tsdb')}`,
-      `--web.listen-address=127.0.0.1:${await freePort()}`,
+      '--web.listen-address=127.0.0.1:0',
       // The first evaluation comes before Prometheus has found its Alertmanagers; the next sending is a minute later by default.
       '--rules.alert.resend-delay=1s',
     ],

@@ -115,15 +115,15 @@ export async function alertReachesInboxAndRobot(place: Place): Promise<void> {
         202,
         { accepted: 1, alerts: [{ fingerprint: 'cc6e49118c0ea32b' }] },
       ]);
-      const [mail] = await smtp.waitForMails(1, 20_000);
+      const [mail] = await smtp.waitForMails(1, 60_000);
       expect(mail!.subject).toContain('HighCPU');
       expect(mail!.text).toContain('web-1:9100');
-      const [message] = await dingtalk.waitForMessages(1, 20_000);
+      const [message] = await dingtalk.waitForMessages(1, 60_000);
       expect(message!.text).toContain('HighCPU');
 
       const prometheus = await client.post('/api/v2/alerts', [{ labels: { alertname: 'FromPrometheus' } }]);
       expect([prometheus.status, prometheus.text]).toEqual([200, '']);
-      await dingtalk.waitUntil((all) => all.some(({ text }) => text.includes('FromPrometheus')), 20_000, 'v2 alert');
+      await dingtalk.waitUntil((all) => all.some(({ text }) => text.includes('FromPrometheus')), 60_000, 'v2 alert');
 
       const timeline = await client.get('/api/v1/alerts/cc6e49118c0ea32b/timeline', 'admin');
       expect(timeline.status).toBe(200);
@@ -225,7 +225,7 @@ async function refusedMailsAreReviewedAndReplayed(place: Place): Promise<void> {
           const { items } = (await client.get<Letters>('/api/v1/dead-letters?channel=email', 'admin')).json;
           return items.length === 1 ? items : undefined;
         },
-        { timeoutMs: 10_000, what: 'one dead letter' },
+        { timeoutMs: 60_000, what: 'one dead letter' },
       );
       expect(letters[0]).toMatchObject({ reason: 'recipient', attempts: 1 });
 
@@ -263,7 +263,7 @@ async function aBurstToOneRobotIsDigested(place: Place): Promise<void> {
       expect(posted.status).toBe(202);
       const mail = { channel: 'email', target: { to: 'ops@example.com' }, subject: 'meanwhile', text: 'a mail' };
       await client.post('/api/v1/notifications', mail);
-      await smtp.waitForMails(1, 20_000);
+      await smtp.waitForMails(1, 60_000);
       // Sent while the robot's notifications still wait.
       expect(dingtalk.messages.length).toBeLessThanOrEqual(20);
 

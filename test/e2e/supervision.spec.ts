@@ -21,10 +21,10 @@ describe('supervision', () => {
       process.kill(brokerOf(service), 'SIGKILL');
       const post = { channel: 'email', target: { to: 'ops@example.com' }, text: 'after the kill' };
       await waitFor(async () => (await client.post('/api/v1/notifications', post)).status === 202, {
-        timeoutMs: 30_000,
+        timeoutMs: 60_000,
         what: 'an accepted notification after the broker was killed',
       });
-      await smtp.waitForMails(1, 30_000);
+      await smtp.waitForMails(1, 60_000);
       expect(await service.stop()).toBe(0);
     } finally {
       await service.kill();
@@ -39,7 +39,7 @@ describe('supervision', () => {
     const broker = brokerOf(service);
     process.kill(service.pid, 'SIGKILL');
     await service.ended;
-    await waitFor(() => !isRunning(broker), { timeoutMs: 10_000, what: 'the broker to end with its service' });
+    await waitFor(() => !isRunning(broker), { timeoutMs: 60_000, what: 'the broker to end with its service' });
 
     const again = await startService({ folder });
     expect(await again.stop()).toBe(0);

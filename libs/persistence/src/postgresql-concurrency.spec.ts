@@ -113,7 +113,7 @@ const postgresql = startPostgresql();
     await cutter.queryRaw({ sql: cut, args: [], argTypes: [] });
     await cutter.dispose();
     const answers = () => other.worker.claim([aClaim('after-cut')], NOW).catch(() => undefined);
-    expect(await waitFor(answers, { timeoutMs: 5_000, what: 'a claim' })).toMatchObject([
+    expect(await waitFor(answers, { timeoutMs: 30_000, what: 'a claim' })).toMatchObject([
       { claim: 'granted', mayRepeat: false },
     ]);
   });
