@@ -27,6 +27,21 @@ describe('several consumers', () => {
     expect(other.bodies).toEqual(['1', '2']);
   });
 
+  it('get equal shares, each in a row, when there are very many and as much to do', async () => {
+    engine.queue('q');
+    const consumers = Array.from({ length: 65 }, () => engine.consume('q'));
+    await ticks();
+    for (let number = 0; number < 65 * 3; number++) engine.publish('', 'q', String(number));
+    await ticks();
+    expect(consumers.map(({ bodies }) => bodies)).toEqual(
+      consumers.map((_, index) => [3 * index, 3 * index + 1, 3 * index + 2].map(String)),
+    );
+
+    for (let number = 0; number < 64; number++) engine.publish('', 'q', 'one each');
+    await ticks();
+    expect(consumers.map(({ deliveries }) => deliveries.length)).toEqual([...new Array(64).fill(4), 3]);
+  });
+
   it('leave their unacked deliveries in the queue when they are cancelled', async () => {
     engine.queue('q');
     engine.publish('', 'q', '1');

@@ -22,8 +22,8 @@ function aConsumer(tag: string, priority = 0): TestConsumer {
   };
 }
 
-function turns(set: ConsumerSet, count: number): string[] {
-  return Array.from({ length: count }, () => set.takeTurn()?.tag ?? '-');
+function turns(set: ConsumerSet, count: number, perTurn = 1): string[] {
+  return Array.from({ length: count }, () => set.takeTurn(perTurn)?.tag ?? '-');
 }
 
 describe('whose turn it is', () => {
@@ -64,6 +64,36 @@ describe('whose turn it is', () => {
     expect(set.remove(first)).toBe(true);
     expect(turns(set, 3)).toEqual(['c', 'b', 'c']);
     expect(set.remove(first)).toBe(false);
+  });
+});
+
+describe('several in a row', () => {
+  it('stays with one for as many as a turn has', () => {
+    const set = new ConsumerSet(false);
+    for (const tag of ['a', 'b']) set.add(aConsumer(tag));
+    expect(turns(set, 7, 3)).toEqual(['a', 'a', 'a', 'b', 'b', 'b', 'a']);
+  });
+
+  it('moves on early from one that is full', () => {
+    const set = new ConsumerSet(false);
+    const first = aConsumer('a');
+    set.add(first);
+    set.add(aConsumer('b'));
+    expect(turns(set, 2, 3)).toEqual(['a', 'a']);
+    first.room = false;
+    expect(turns(set, 2, 3)).toEqual(['b', 'b']);
+    first.room = true;
+    expect(turns(set, 3, 3)).toEqual(['b', 'a', 'a']);
+  });
+
+  it('gives the next one a whole turn when the one whose turn it was leaves', () => {
+    const set = new ConsumerSet(false);
+    const first = aConsumer('a');
+    set.add(first);
+    for (const tag of ['b', 'c']) set.add(aConsumer(tag));
+    expect(turns(set, 2, 3)).toEqual(['a', 'a']);
+    set.remove(first);
+    expect(turns(set, 4, 3)).toEqual(['b', 'b', 'b', 'c']);
   });
 });
 

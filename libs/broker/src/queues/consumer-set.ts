@@ -5,6 +5,8 @@ interface Level {
   readonly priority: number;
   readonly consumers: Consumer[];
   next: number;
+  /** What the one at `next` got since the round came to it. */
+  served: number;
 }
 
 /**
@@ -47,23 +49,29 @@ export class ConsumerSet {
     if (level === undefined || place === -1) return false;
 
     level.consumers.splice(place, 1);
-    if (place < level.next) level.next--;
+    if (place === level.next) level.served = 0;
+    else if (place < level.next) level.next--;
     if (level.consumers.length === 0) this.#levels.splice(at, 1);
     this.#count--;
     if (this.#active === consumer) this.#active = this.#levels[0]?.consumers[0];
     return true;
   }
 
-  /** The consumer to serve now, or undefined when none has room. Each call moves the round on. */
-  takeTurn(): Consumer | undefined {
+  /** The consumer to serve now, or undefined when none has room. After `perTurn` calls, or when one is full, the round moves on. */
+  takeTurn(perTurn = 1): Consumer | undefined {
     if (this.isSingleActive) return this.#active?.hasRoom() === true ? this.#active : undefined;
 
     for (const level of this.#levels) {
       const { consumers } = level;
       for (let tried = 0; tried < consumers.length; tried++) {
         if (level.next >= consumers.length) level.next = 0;
-        const consumer = consumers[level.next++]!;
-        if (consumer.hasRoom()) return consumer;
+        const consumer = consumers[level.next]!;
+        const hasRoom = consumer.hasRoom();
+        if (!hasRoom || ++level.served >= perTurn) {
+          level.next++;
+          level.served = 0;
+        }
+        if (hasRoom) return consumer;
       }
     }
     return undefined;
@@ -88,7 +96,7 @@ export class ConsumerSet {
     if (at === -1) at = this.#levels.length;
     const found = this.#levels[at];
     if (found !== undefined && found.priority === priority) return found;
-    const level: Level = { priority, consumers: [], next: 0 };
+    const level: Level = { priority, consumers: [], next: 0, served: 0 };
     this.#levels.splice(at, 0, level);
     return level;
   }

@@ -24,6 +24,8 @@ import { LOGGED, type QueueIndex, REDELIVERED } from './queue-index.js';
 const ALWAYS_KEPT_MESSAGES = 4096;
 /** Deliveries of one queue before the others get their turn. */
 const DELIVERIES_PER_RUN_MAX = 2048;
+/** Messages in a row to one of very many consumers. */
+const DELIVERIES_PER_TURN_MAX = 32;
 
 export interface QueueProperties extends Omit<QueueDeclaration, 'passive' | 'exclusive'> {
   /** The connection that an exclusive queue belongs to. */
@@ -375,6 +377,7 @@ export class Queue implements Destination, SettlementQueue {
   }
 
   #deliverTo(acks: Acks): void {
+    const perTurn = this.#deliveriesPerTurn();
     for (let deliveries = 0; deliveries < DELIVERIES_PER_RUN_MAX; deliveries++) {
       const level = this.#levels.head;
       if (level === undefined) return;
@@ -391,7 +394,7 @@ export class Queue implements Destination, SettlementQueue {
         if (this.#consumers.hasRoom) this.#loader.loadReady(level, ordinal);
         return;
       }
-      const consumer = this.#consumers.takeTurn();
+      const consumer = this.#consumers.takeTurn(perTurn);
       if (consumer === undefined) {
         this.#loader.readAhead(level, ordinal);
         return;
@@ -399,6 +402,16 @@ export class Queue implements Destination, SettlementQueue {
       this.#handTo(consumer, level, ordinal, message, acks);
     }
     this.schedule();
+  }
+
+  /**
+   * One by one, unless a run could not give each more than a few: a write for each message would then be all that the broker does. Nobody
+   * gets in a row more than everybody's share of what is ready, so none goes idle for another's sake.
+   */
+  #deliveriesPerTurn(): number {
+    const { count } = this.#consumers;
+    if (count * DELIVERIES_PER_TURN_MAX <= DELIVERIES_PER_RUN_MAX) return 1;
+    return Math.max(1, Math.min(DELIVERIES_PER_TURN_MAX, Math.floor(this.#levels.readyCount / count)));
   }
 
   #handTo(consumer: Consumer, level: QueueIndex, ordinal: number, message: Message, acks: Acks): void {
