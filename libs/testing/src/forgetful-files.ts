@@ -39,7 +39,7 @@ export class ForgetfulFiles implements FileLayer {
 
   /**
    * What a machine finds when it starts after the power went: of each unsynced sector, name and removal `random` keeps some.
-   * This one answers nobody any more.
+   * To whoever still asks this one every step fails, so that the log of the machine that died comes to its end.
    */
   afterPowerCut(random: () => number): ForgetfulFiles {
     this.isCut = true;
@@ -208,9 +208,7 @@ export class ForgetfulFiles implements FileLayer {
   }
 
   private later(step: FileStep, path: string, done: (error: Error | undefined) => void): void {
-    setImmediate(() => {
-      if (!this.isCut) done(this.failAt(step, path));
-    });
+    setImmediate(() => done(this.isCut ? codeError('EIO', 'the power is gone') : this.failAt(step, path)));
   }
 
   private handle(handle: number): { path: string; file: MemoryFile } {
