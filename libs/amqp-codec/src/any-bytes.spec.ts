@@ -55,7 +55,8 @@ describe('any bytes', () => {
         const inPlace = valueOrKind(() => {
           if (![KEY_ACK, KEY_NACK, KEY_REJECT].includes(key)) {
             publish.read(bytes, 0, bytes.length);
-            const { exchange, routingKey, mandatory, immediate } = publish;
+            const { address, mandatory, immediate } = publish;
+            const { exchange, routingKey } = address;
             return { exchange, routingKey, mandatory, immediate };
           }
           settlement.read(bytes, 0, bytes.length);

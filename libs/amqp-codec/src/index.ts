@@ -1,3 +1,5 @@
+export { Address, AddressReader, encodeAddress } from './address.js';
+export { ByteMemo } from './byte-memo.js';
 export {
   contentFramesBytes,
   peekBodySize,
@@ -45,8 +47,6 @@ export {
   peekMethodKey,
   SETTLEMENT_FRAME_BYTES,
   SettlementReader,
-  ShortStringBytes,
-  ShortStringMemo,
   writeDeliver,
   writeSettlement,
 } from './hot-methods.js';
@@ -62,6 +62,7 @@ export {
   type PropertyName,
   peekDeliveryMode,
   peekFlags,
+  peekHeadersAt,
   peekProperty,
 } from './properties.js';
 export { decodeText, encodeTextInto, textBytes } from './text.js';

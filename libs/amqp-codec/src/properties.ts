@@ -106,6 +106,16 @@ export function peekDeliveryMode(bytes: Buffer): number {
   return bytes[at] ?? 1;
 }
 
+/** Where the headers begin, with the four bytes of their length; -1 when there are none. Of properties that were checked. */
+export function peekHeadersAt(bytes: Buffer): number {
+  const flags = peekFlags(bytes);
+  if ((flags & FLAG_HEADERS) === 0) return -1;
+  let at = 2;
+  if (flags & FLAG_CONTENT_TYPE) at += 1 + bytes[at]!;
+  if (flags & FLAG_CONTENT_ENCODING) at += 1 + bytes[at]!;
+  return at;
+}
+
 /** Refuses what `decodeProperties` would refuse, without building it: what is stored can be read later. */
 export function checkProperties(bytes: Buffer): void {
   // Nothing but a delivery mode: most publishes.

@@ -1,3 +1,5 @@
+import { encodeAddress } from '#amqp-codec';
+
 const NO_KEYS: readonly string[] = [];
 
 /** Memory that several messages lie in. It stays as long as one of them does. */
@@ -24,6 +26,8 @@ export class Message {
     public body: Buffer,
     /** Keys of a BCC header, which the engine took out of `properties`: consumers must not see them, dead-lettering still uses them. */
     readonly blindKeys: readonly string[] = NO_KEYS,
+    /** Exchange and routing key as they travel. */
+    readonly addressBytes: Buffer = encodeAddress(exchange, routingKey),
   ) {}
 
   /** Whether x-death among its headers is the broker's own record. */
@@ -34,8 +38,8 @@ export class Message {
 
 /** A client put x-death there. Consumers see it; when the message dies, its record begins anew. */
 export class MessageWithClientDeaths extends Message {
-  constructor({ exchange, routingKey, properties, body, blindKeys }: Message) {
-    super(exchange, routingKey, properties, body, blindKeys);
+  constructor({ exchange, routingKey, properties, body, blindKeys, addressBytes }: Message) {
+    super(exchange, routingKey, properties, body, blindKeys, addressBytes);
   }
 
   override get vouchesForDeaths(): boolean {

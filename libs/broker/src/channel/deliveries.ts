@@ -1,11 +1,4 @@
-import {
-  contentFramesBytes,
-  deliverFrameBytes,
-  encodeMethod,
-  ShortStringBytes,
-  writeContent,
-  writeDeliver,
-} from '#amqp-codec';
+import { contentFramesBytes, deliverFrameBytes, encodeMethod, writeContent, writeDeliver } from '#amqp-codec';
 import { BACKLOG_BYTES_MAX } from '../connection/output.js';
 import type { SettlementQueue } from '../consumer.js';
 import { ChannelError } from '../errors.js';
@@ -30,8 +23,6 @@ export class Deliveries {
   readonly #number: number;
   readonly #host: ChannelHost;
   readonly #acknowledged = new Settled();
-  readonly #exchange = new ShortStringBytes();
-  readonly #routingKey = new ShortStringBytes();
   readonly #onAcknowledged: () => void;
   #lastTag = 0;
   #replyAddress: string | undefined;
@@ -283,14 +274,12 @@ export class Deliveries {
     redelivered: boolean,
   ): void {
     const { output, frameMax } = this.#host;
-    const exchange = this.#exchange.of(message.exchange);
-    const routingKey = this.#routingKey.of(message.routingKey);
-    const { body } = message;
+    const { body, addressBytes } = message;
     const { tagBytes } = consumer;
-    const methodBytes = deliverFrameBytes(tagBytes, exchange, routingKey);
+    const methodBytes = deliverFrameBytes(tagBytes, addressBytes);
     const at = output.reserve(methodBytes + contentFramesBytes(properties.length, body.length, frameMax));
     const { block } = output;
-    const next = writeDeliver(block, at, this.#number, tagBytes, tag, redelivered, exchange, routingKey);
+    const next = writeDeliver(block, at, this.#number, tagBytes, tag, redelivered, addressBytes);
     writeContent(block, next, this.#number, properties, body, frameMax);
   }
 

@@ -100,9 +100,10 @@ export class Publishing {
   }
 
   #onContent(properties: Buffer, body: Buffer): void {
-    const { exchange, routingKey, mandatory } = this.#method;
+    const { address, mandatory } = this.#method;
+    const { exchange, routingKey } = address;
     const addressed = this.#checkProperties(properties, exchange, routingKey);
-    const message = new Message(exchange, routingKey, addressed, body);
+    const message = new Message(exchange, routingKey, addressed, body, undefined, address.bytes);
     this.#callbacks.onPublish();
     switch (this.#mode.kind) {
       case 'plain':

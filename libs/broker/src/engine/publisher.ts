@@ -1,7 +1,8 @@
-import { peekDeliveryMode, peekProperty, type Table } from '#amqp-codec';
+import { peekDeliveryMode, peekProperty } from '#amqp-codec';
 import type { Placement } from '#segment-log';
 import type { Exchange } from '../exchanges/exchange.js';
 import { route } from '../exchanges/router.js';
+import { ReceivedHeaders } from '../exchanges/routing.js';
 import type { Message } from '../message.js';
 import type { Clock } from '../queues/clock.js';
 import { type DeathReason, deadLetterOf, isAutomaticCycle } from '../queues/dead-letter.js';
@@ -13,7 +14,6 @@ import { encodeMessage } from '../store/message-record.js';
 import type { PublishResult } from '../virtual-host.js';
 
 const PERSISTENT = 2;
-const NO_HEADERS: Table = [];
 
 /** Gives out sequence numbers, growing over all queues and restarts: the order of arrival. */
 export class Sequences {
@@ -83,12 +83,8 @@ export class Publisher {
   }
 
   #route(exchange: Exchange, message: Message, routingKeys: readonly string[]): Queue[] {
-    let headers: Table | undefined;
-    const readHeaders = () => {
-      headers ??= peekProperty(message.properties, 'headers') ?? NO_HEADERS;
-      return headers;
-    };
-    return route<Queue>(exchange, routingKeys, readHeaders, this.#findExchange);
+    const headers = new ReceivedHeaders(message.properties);
+    return route<Queue>(exchange, routingKeys, headers, this.#findExchange);
   }
 
   /** True when a queue turned it away. Whatever is persistent is in the log once, before any queue has it. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { type PlainTable, tableOf } from '#amqp-codec';
-import type { Destination, Route, RoutingTable } from './routing.js';
+import fc from 'fast-check';
+import { encodeProperties, type PlainTable, tableOf } from '#amqp-codec';
+import { type Destination, ReceivedHeaders, type Route, type RoutingTable } from './routing.js';
 
 export function aQueue(name: string): Destination {
   return { kind: 'queue', name, visitedBy: 0 };
@@ -12,7 +13,8 @@ export function aRoute(destination: Destination, routingKey = '', bindingArgumen
 
 /** Names of what matches, each once, sorted. */
 export function matched(table: RoutingTable, routingKey: string, headers: PlainTable = {}): string[] {
-  const destinations = table.match(routingKey, () => tableOf(headers));
+  const received = new ReceivedHeaders(encodeProperties({ headers: tableOf(headers) }));
+  const destinations = table.match(routingKey, received);
   return [...new Set(destinations.map((destination) => destination.name))].sort();
 }
 
@@ -54,5 +56,41 @@ export function itRoutesAsAnExchange(
       table.remove(first);
       expect(matched(table, key, headers)).toEqual(['a']);
     });
+  });
+}
+
+/** A table that remembers what it found answers as one that was made just now, whatever came and went and was asked before. */
+export function itForgetsWhatNoLongerHolds(
+  create: () => RoutingTable,
+  bindings: readonly { key?: string; arguments?: PlainTable }[],
+  messages: readonly { key?: string; headers?: PlainTable }[],
+): void {
+  it('matches as a new table with the same bindings does', () => {
+    const aStep = fc.record({
+      does: fc.constantFrom('add', 'remove', 'match', 'match', 'match'),
+      binding: fc.nat(bindings.length - 1),
+      message: fc.nat(messages.length - 1),
+    });
+    fc.assert(
+      fc.property(fc.array(aStep, { maxLength: 40 }), (steps) => {
+        const table = create();
+        const routes = bindings.map((binding, index) => aRoute(aQueue(`${index}`), binding.key, binding.arguments));
+        const bound = new Set<Route>();
+        for (const { does, binding, message } of steps) {
+          const route = routes[binding]!;
+          if (does === 'match') {
+            const fresh = create();
+            for (const each of bound) fresh.add(each);
+            const { key = '', headers } = messages[message]!;
+            expect(matched(table, key, headers)).toEqual(matched(fresh, key, headers));
+          } else if (does === 'add' && !bound.has(route)) {
+            table.add(route);
+            bound.add(route);
+          } else if (does === 'remove' && bound.delete(route)) {
+            table.remove(route);
+          }
+        }
+      }),
+    );
   });
 }

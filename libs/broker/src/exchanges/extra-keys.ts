@@ -44,6 +44,6 @@ function keysOf(field: Field | undefined, header: string): string[] {
 function withoutBlindHeader(message: Message, blindKeys: readonly string[]): Message {
   const properties = decodeProperties(message.properties);
   const headers = properties.headers?.filter(([key]) => key !== 'BCC');
-  const { exchange, routingKey, body } = message;
-  return new Message(exchange, routingKey, encodeProperties({ ...properties, headers }), body, blindKeys);
+  const { exchange, routingKey, body, addressBytes } = message;
+  return new Message(exchange, routingKey, encodeProperties({ ...properties, headers }), body, blindKeys, addressBytes);
 }

@@ -1,7 +1,17 @@
 import { type Field, findField, integerOf, sameField, type Table } from '#amqp-codec';
 import { ChannelError } from '../errors.js';
 import { FIELD_TYPE_NAMES } from './equivalence.js';
-import { type Destination, NO_DESTINATIONS, type Route, type RoutingTable } from './routing.js';
+import {
+  type Destination,
+  type KnownHeaders,
+  type MessageHeaders,
+  NO_DESTINATIONS,
+  type Route,
+  type RoutingTable,
+} from './routing.js';
+
+/** Different headers whose destinations are remembered. */
+const KNOWN_MAX = 16_384;
 
 interface HeaderPattern {
   readonly route: Route;
@@ -32,8 +42,11 @@ export class HeadersRouting implements RoutingTable {
   /** `all` with nothing to compare. */
   readonly #always = new Set<HeaderPattern>();
   #matches = 0;
+  /** What headers that come again have matched, until a binding comes or goes. */
+  readonly #known = new Map<KnownHeaders, readonly Destination[]>();
 
   add(route: Route): void {
+    if (this.#known.size > 0) this.#known.clear();
     const [quantifier, withX] = X_MATCH[xMatchOf(route.arguments)];
     const fields = route.arguments.filter(([key]) => key !== 'x-match' && (withX || !key.startsWith('x-')));
     const pattern = { route, quantifier, fields, matchedBy: 0 };
@@ -44,20 +57,33 @@ export class HeadersRouting implements RoutingTable {
   }
 
   remove(route: Route): void {
+    if (this.#known.size > 0) this.#known.clear();
     const pattern = this.#patterns.get(route)!;
     this.#patterns.delete(route);
     this.#always.delete(pattern);
     for (const field of pattern.fields) this.#takeFrom(field, pattern);
   }
 
-  match(_routingKey: string, headers: () => Table): readonly Destination[] {
+  match(_routingKey: string, headers: MessageHeaders): readonly Destination[] {
     if (this.#patterns.size === 0) return NO_DESTINATIONS;
+    const { known } = headers;
+    if (known === undefined) return this.#look(headers);
+    let matched = this.#known.get(known);
+    if (matched === undefined) {
+      matched = this.#look(headers);
+      if (this.#known.size === KNOWN_MAX) this.#known.clear();
+      this.#known.set(known, matched);
+    }
+    return matched;
+  }
+
+  #look(headers: MessageHeaders): readonly Destination[] {
     const visit = ++this.#matches;
     const matched: Destination[] = [];
     for (const { route } of this.#always) matched.push(route.destination);
     if (this.#byHeader.size === 0) return matched;
 
-    const received = headers();
+    const received = headers.table;
     const look = (pattern: HeaderPattern) => {
       if (pattern.matchedBy === visit || !matches(pattern, received)) return;
       pattern.matchedBy = visit;

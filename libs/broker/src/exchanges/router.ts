@@ -1,6 +1,5 @@
-import type { Table } from '#amqp-codec';
 import type { Exchange } from './exchange.js';
-import type { Destination } from './routing.js';
+import type { Destination, MessageHeaders } from './routing.js';
 
 let visits = 0;
 
@@ -11,7 +10,7 @@ let visits = 0;
 export function route<Queue extends Destination & { kind: 'queue' }>(
   start: Exchange,
   routingKeys: readonly string[],
-  headers: () => Table,
+  headers: MessageHeaders,
   findExchange: (name: string) => Exchange | undefined,
 ): Queue[] {
   const first = start.routing.match(routingKeys[0]!, headers);
@@ -25,7 +24,7 @@ function walk<Queue extends Destination & { kind: 'queue' }>(
   start: Exchange,
   first: readonly Destination[],
   routingKeys: readonly string[],
-  headers: () => Table,
+  headers: MessageHeaders,
   findExchange: (name: string) => Exchange | undefined,
 ): Queue[] {
   const visit = ++visits;

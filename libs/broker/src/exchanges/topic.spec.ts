@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { aQueue, aRoute, itRoutesAsAnExchange, matched } from './exchange.contract.js';
+import { aQueue, aRoute, itForgetsWhatNoLongerHolds, itRoutesAsAnExchange, matched } from './exchange.contract.js';
 import { TopicRouting } from './topic.js';
 
 // The bindings of RabbitMQ's own topic routing test, plus the edge cases of empty words.
@@ -75,3 +75,11 @@ function fits(pattern: string[], words: string[]): boolean {
   if (first === '#') return fits(rest, words) || (words.length > 0 && fits(pattern, words.slice(1)));
   return words.length > 0 && (first === '*' || first === words[0]) && fits(rest, words.slice(1));
 }
+
+describe('topic, asked again', () => {
+  itForgetsWhatNoLongerHolds(
+    () => new TopicRouting(),
+    CASES.map(([key]) => ({ key })),
+    CASES.flatMap(([, matches]) => matches.map((key) => ({ key }))),
+  );
+});

@@ -1,6 +1,9 @@
 import { ChannelError } from '../errors.js';
 import { type Destination, NO_DESTINATIONS, type Route, type RoutingTable } from './routing.js';
 
+/** Different routing keys whose destinations are remembered. */
+const KNOWN_MAX = 16_384;
+
 /** One word of binding keys. `#` nodes also stand for themselves repeated: they match zero or more words. */
 interface TrieNode {
   readonly isHash: boolean;
@@ -14,8 +17,11 @@ interface TrieNode {
  */
 export class TopicRouting implements RoutingTable {
   readonly #root = createNode(false);
+  /** What keys that were asked for have matched, until a binding comes or goes. */
+  readonly #known = new Map<string, readonly Destination[]>();
 
   add(route: Route): void {
+    if (this.#known.size > 0) this.#known.clear();
     let node = this.#root;
     for (const word of wordsOf(route.routingKey)) {
       let next = node.words.get(word);
@@ -29,10 +35,21 @@ export class TopicRouting implements RoutingTable {
   }
 
   remove(route: Route): void {
+    if (this.#known.size > 0) this.#known.clear();
     removeFrom(this.#root, wordsOf(route.routingKey), 0, route.destination);
   }
 
   match(routingKey: string): readonly Destination[] {
+    let matched = this.#known.get(routingKey);
+    if (matched === undefined) {
+      matched = this.#walk(routingKey);
+      if (this.#known.size === KNOWN_MAX) this.#known.clear();
+      this.#known.set(routingKey, matched);
+    }
+    return matched;
+  }
+
+  #walk(routingKey: string): readonly Destination[] {
     if (this.#root.words.size === 0 && this.#root.destinations.length === 0) return NO_DESTINATIONS;
 
     let active = new Set<TrieNode>();

@@ -37,6 +37,11 @@ describe('message record', () => {
     );
   });
 
+  it('gives back a key longer than a client can send, as a dead letter may have', () => {
+    const message = new Message('x', 'k'.repeat(300), Buffer.from([0, 0]), Buffer.from('b'));
+    expect(decodeMessage(Buffer.concat(encodeMessage(message)))).toEqual(message);
+  });
+
   it('has the layout drawn above it', () => {
     const message = new Message('x', 'key', Buffer.from([0, 0]), Buffer.from('body'), ['b']);
     expect(Buffer.concat(encodeMessage(message)).toString('hex')).toBe(

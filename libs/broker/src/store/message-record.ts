@@ -1,4 +1,4 @@
-import { decodeText, encodeTextInto, textBytes } from '#amqp-codec';
+import { type Address, AddressReader, decodeText, encodeAddress, encodeTextInto, textBytes } from '#amqp-codec';
 import { Message, MessageWithClientDeaths } from '../message.js';
 
 // The payload of a message record. Numbers are big-endian.
@@ -17,62 +17,97 @@ const FORMAT_CLIENT_DEATHS = 2;
 const FIXED_BYTES = 11;
 
 let scratch = Buffer.allocUnsafeSlow(1024);
-/** What stands in `scratch`, and of which message: publishers repeat exchange, key and the size of their properties. */
 let head = scratch.subarray(0, 0);
-let headOf = { exchange: '', routingKey: '', propertiesBytes: -1, vouchesForDeaths: false };
+/** What stands in `head`, without blind keys: publishers repeat address and size of their properties. */
+let headOf: { address: Buffer; propertiesBytes: number; format: number } | undefined;
 
 /** Head, properties and body, not joined. The head is overwritten by the next call: hand the chunks on at once. */
 export function encodeMessage(message: Message): readonly Buffer[] {
-  const { exchange, routingKey, properties, body, blindKeys, vouchesForDeaths } = message;
+  const { addressBytes, properties, body, blindKeys, vouchesForDeaths } = message;
+  const format = vouchesForDeaths ? FORMAT : FORMAT_CLIENT_DEATHS;
   const isRepeated =
+    headOf !== undefined &&
+    headOf.address === addressBytes &&
     headOf.propertiesBytes === properties.length &&
-    headOf.routingKey === routingKey &&
-    headOf.exchange === exchange &&
-    headOf.vouchesForDeaths === vouchesForDeaths &&
+    headOf.format === format &&
     blindKeys.length === 0;
-  if (!isRepeated) encodeHead(message);
+  if (!isRepeated) {
+    if (blindKeys.length === 0) encodeHead(addressBytes, properties.length, format);
+    else encodeHeadWithBlindKeys(message, format);
+  }
   return body.length === 0 ? [head, properties] : [head, properties, body];
 }
 
-function encodeHead({ exchange, routingKey, properties, blindKeys, vouchesForDeaths }: Message): void {
-  const exchangeBytes = textBytes(exchange);
-  const routingKeyBytes = textBytes(routingKey);
-  let headBytes = FIXED_BYTES + exchangeBytes + routingKeyBytes;
-  for (const key of blindKeys) headBytes += 2 + textBytes(key);
+function encodeHead(address: Buffer, propertiesBytes: number, format: number): void {
+  const exchangeBytes = address[0]!;
+  const routingKeyAt = exchangeBytes + 2;
+  const routingKeyBytes = address.length - routingKeyAt;
+  const headBytes = FIXED_BYTES + exchangeBytes + routingKeyBytes;
   if (headBytes > scratch.length) scratch = Buffer.allocUnsafeSlow(headBytes * 2);
-
-  scratch.writeUInt8(vouchesForDeaths ? FORMAT : FORMAT_CLIENT_DEATHS, 0);
-  scratch.writeUInt32BE(properties.length, 1);
-  scratch.writeUInt16BE(exchangeBytes, 5);
-  scratch.writeUInt16BE(routingKeyBytes, 7);
-  scratch.writeUInt16BE(blindKeys.length, 9);
-  let at = encodeTextInto(scratch, FIXED_BYTES, exchange);
-  at = encodeTextInto(scratch, at, routingKey);
-  for (const key of blindKeys) {
-    scratch.writeUInt16BE(textBytes(key), at);
-    at = encodeTextInto(scratch, at + 2, key);
-  }
-  head = scratch.subarray(0, at);
-  // One with blind keys is never taken for another.
-  headOf = { exchange, routingKey, propertiesBytes: blindKeys.length === 0 ? properties.length : -1, vouchesForDeaths };
+  if (headBytes !== head.length || head.buffer !== scratch.buffer) head = scratch.subarray(0, headBytes);
+  head[0] = format;
+  writeUint32(head, 1, propertiesBytes);
+  writeUint16(head, 5, exchangeBytes);
+  writeUint16(head, 7, routingKeyBytes);
+  writeUint16(head, 9, 0);
+  let at = FIXED_BYTES;
+  for (let from = 1; from <= exchangeBytes; from++) head[at++] = address[from]!;
+  for (let from = routingKeyAt; from < address.length; from++) head[at++] = address[from]!;
+  headOf = { address, propertiesBytes, format };
 }
 
-/** Neighbours in the log mostly have the same exchange and key: the same string comes back, without decoding. */
-class RepeatedText {
-  #bytes = Buffer.alloc(0);
-  #text = '';
+/** Rare: keys of a BCC header. */
+function encodeHeadWithBlindKeys({ addressBytes, properties, blindKeys }: Message, format: number): void {
+  encodeHead(addressBytes, properties.length, format);
+  writeUint16(head, 9, blindKeys.length);
+  const keys = blindKeys.map((key) => {
+    const bytes = Buffer.alloc(2 + textBytes(key));
+    writeUint16(bytes, 0, bytes.length - 2);
+    encodeTextInto(bytes, 2, key);
+    return bytes;
+  });
+  head = Buffer.concat([head, ...keys]);
+  headOf = undefined;
+}
 
-  decode(payload: Buffer, start: number, end: number): string {
-    if (payload.compare(this.#bytes, 0, this.#bytes.length, start, end) !== 0) {
-      this.#text = decodeText(payload, start, end);
-      this.#bytes = Buffer.from(payload.subarray(start, end));
-    }
-    return this.#text;
+function writeUint16(target: Buffer, at: number, value: number): void {
+  target[at] = value >>> 8;
+  target[at + 1] = value;
+}
+
+function writeUint32(target: Buffer, at: number, value: number): void {
+  writeUint16(target, at, value >>> 16);
+  writeUint16(target, at + 2, value);
+}
+
+/** Neighbours in the log mostly have the same address: it comes back without decoding. */
+class RecordAddresses {
+  readonly #reader = new AddressReader();
+  readonly #bytes = Buffer.alloc(2 * 256);
+
+  /** From exchange and routing key as they stand in a record, without their length octets. */
+  read(payload: Buffer, start: number, exchangeEnd: number, end: number): Address {
+    const exchangeBytes = exchangeEnd - start;
+    const routingKeyBytes = end - exchangeEnd;
+    // Only a dead letter's key can be longer than a client's.
+    if (exchangeBytes > 255 || routingKeyBytes > 255) return longAddress(payload, start, exchangeEnd, end);
+    const bytes = this.#bytes;
+    let at = 0;
+    bytes[at++] = exchangeBytes;
+    for (let from = start; from < exchangeEnd; from++) bytes[at++] = payload[from]!;
+    bytes[at++] = routingKeyBytes;
+    for (let from = exchangeEnd; from < end; from++) bytes[at++] = payload[from]!;
+    return this.#reader.read(bytes, 0, at);
   }
 }
 
-const exchanges = new RepeatedText();
-const routingKeys = new RepeatedText();
+const addresses = new RecordAddresses();
+
+function longAddress(payload: Buffer, start: number, exchangeEnd: number, end: number): Address {
+  const exchange = decodeText(payload, start, exchangeEnd);
+  const routingKey = decodeText(payload, exchangeEnd, end);
+  return { exchange, routingKey, bytes: encodeAddress(exchange, routingKey) };
+}
 
 /** The message as slices of `payload`. Throws RangeError when the payload is none of ours; a checksum has vouched for the bytes. */
 export function decodeMessage(payload: Buffer): Message {
@@ -82,19 +117,20 @@ export function decodeMessage(payload: Buffer): Message {
   const propertiesBytes = payload.readUInt32BE(1);
   const exchangeEnd = FIXED_BYTES + payload.readUInt16BE(5);
   const routingKeyEnd = exchangeEnd + payload.readUInt16BE(7);
-  const exchange = exchanges.decode(payload, FIXED_BYTES, exchangeEnd);
-  const routingKey = routingKeys.decode(payload, exchangeEnd, routingKeyEnd);
+  if (routingKeyEnd > payload.length) throw new RangeError('message record shorter than its head says');
+  const { exchange, routingKey, bytes } = addresses.read(payload, FIXED_BYTES, exchangeEnd, routingKeyEnd);
 
-  const blindKeys: string[] = [];
+  let blindKeys: string[] | undefined;
   let at = routingKeyEnd;
   for (let left = payload.readUInt16BE(9); left > 0; left--) {
     const end = at + 2 + payload.readUInt16BE(at);
+    blindKeys ??= [];
     blindKeys.push(decodeText(payload, at + 2, end));
     at = end;
   }
   const bodyStart = at + propertiesBytes;
   if (bodyStart > payload.length) throw new RangeError('message record shorter than its head says');
   const [properties, body] = [payload.subarray(at, bodyStart), payload.subarray(bodyStart)];
-  const message = new Message(exchange, routingKey, properties, body, blindKeys);
+  const message = new Message(exchange, routingKey, properties, body, blindKeys, bytes);
   return format === FORMAT ? message : new MessageWithClientDeaths(message);
 }
