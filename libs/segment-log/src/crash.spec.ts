@@ -1,5 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { codeError, ForgetfulFiles, seededRandom, turn, until } from '#testing';
+import { codeError, ForgetfulFiles, seededRandom, stopClockOf, turn, until } from '#testing';
 import { SegmentLog } from './segment-log.js';
 import type { LogOwner, Placement, Position } from './types.js';
 
@@ -269,6 +269,7 @@ async function crashRounds(seed: number, crash: (files: ForgetfulFiles, random: 
     removed += owner.log.stats().segmentsRemoved;
     const { durable } = owner.log;
     files = crash(files, random);
+    stopClockOf(owner.log);
     const next = new Owner(random);
     await next.start(files, segmentBytes);
     expectABeginning(owner, durable, next.holding, tag);

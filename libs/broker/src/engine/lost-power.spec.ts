@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { describe, expect, it, jest } from '@jest/globals';
-import { codeError, ForgetfulFiles, seededRandom } from '#testing';
+import { codeError, ForgetfulFiles, seededRandom, stopClockOf } from '#testing';
 import { EngineUnderTest, ticks } from './engine.harness.js';
 import { PowerModel } from './power-model.harness.js';
 
@@ -46,6 +46,7 @@ async function crashRounds(seed: number, crash: Crash) {
     seen.segmentsRemoved += segmentsRemoved;
     seen.segmentsRewritten += segmentsRewritten;
     files = crash(files, random);
+    stopClockOf(engine.engine.durability);
     engine = await EngineUnderTest.open({ ...options, files, directory, clock });
     await model.check(engine, durable, tag);
     expect(model.broken).toEqual([]);
