@@ -38,6 +38,17 @@ interface Run {
   wantedBytes: number;
 }
 
+/** What becomes of the payload at `start` to `end`; undefined when nothing can. */
+export type MakeOfPayload<Value> = (bytes: Buffer, start: number, end: number) => Value | undefined;
+
+interface Request<Value> {
+  positions: ArrayLike<Position>;
+  sizes: ArrayLike<number>;
+  /** In the order of the positions. */
+  values: (Value | undefined)[];
+  make: MakeOfPayload<Value>;
+}
+
 export interface BodyReaderParts {
   files: FileLayer;
   segmentFiles: SegmentFiles;
@@ -58,15 +69,25 @@ export class BodyReader {
 
   constructor(private readonly parts: BodyReaderParts) {}
 
-  async read(positions: ArrayLike<Position>, sizes: ArrayLike<number>): Promise<(Buffer | undefined)[]> {
-    const payloads = new Array<Buffer | undefined>(positions.length).fill(undefined);
-    const runs = this.plan(positions, sizes, payloads);
-    await Promise.all(runs.map((run) => this.readRun(run, positions, sizes, payloads)));
-    return payloads;
+  read(positions: ArrayLike<Position>, sizes: ArrayLike<number>): Promise<(Buffer | undefined)[]> {
+    return this.readEach(positions, sizes, (bytes, start, end) => bytes.subarray(start, end));
+  }
+
+  /** Each payload as `make` gives it, which is handed the place where it lies. */
+  async readEach<Value>(
+    positions: ArrayLike<Position>,
+    sizes: ArrayLike<number>,
+    make: MakeOfPayload<Value>,
+  ): Promise<(Value | undefined)[]> {
+    const values = new Array<Value | undefined>(positions.length).fill(undefined);
+    const request = { positions, sizes, values, make };
+    const runs = this.plan(request);
+    await Promise.all(runs.map((run) => this.readRun(run, request)));
+    return values;
   }
 
   /** Takes from memory what is not in a file yet, and groups the rest. Marks the segments as being read before anything else can happen. */
-  private plan(positions: ArrayLike<Position>, sizes: ArrayLike<number>, payloads: (Buffer | undefined)[]): Run[] {
+  private plan<Value>({ positions, sizes, values, make }: Request<Value>): Run[] {
     const runs: Run[] = [];
     let run: Run | undefined;
     for (const index of ascending(positions)) {
@@ -80,7 +101,7 @@ export class BodyReader {
       }
       const block = offset >= segment.written ? this.parts.buffer.find(segment, offset) : undefined;
       if (block !== undefined) {
-        payloads[index] = this.payloadAt(block.bytes, offset - block.start, segment, offset, sizes[index]!, true);
+        values[index] = this.valueAt(block.bytes, offset - block.start, segment, offset, sizes[index]!, true, make);
         continue;
       }
       const end = offset + align8(MESSAGE_FIXED_BYTES + PLACEMENTS_GUESSED * PLACEMENT_BYTES + sizes[index]!);
@@ -97,12 +118,7 @@ export class BodyReader {
     return runs;
   }
 
-  private async readRun(
-    run: Run,
-    positions: ArrayLike<Position>,
-    sizes: ArrayLike<number>,
-    payloads: (Buffer | undefined)[],
-  ): Promise<void> {
+  private async readRun<Value>(run: Run, { positions, sizes, values, make }: Request<Value>): Promise<void> {
     const { segment, from, to, wanted } = run;
     const isDense = run.wantedBytes >= (to - from) * DENSE_SHARE;
     const bytes = isDense ? Buffer.allocUnsafeSlow(to - from) : this.takeBuffer(to - from);
@@ -113,15 +129,20 @@ export class BodyReader {
       const present = view.subarray(0, await readAt(this.parts.files, file, view, from));
       for (const index of wanted) {
         const offset = offsetOf(positions[index]!);
+        const size = sizes[index]!;
         const length = this.lengthAt(present, offset - from, segment, offset);
         const isCut = length !== undefined && offset - from + length > present.length;
-        const record = isCut ? await this.readAlone(file, offset, length) : present;
-        payloads[index] = this.payloadAt(record, isCut ? 0 : offset - from, segment, offset, sizes[index]!, !isDense);
+        if (isCut) {
+          const record = await this.readAlone(file, offset, length);
+          values[index] = this.valueAt(record, 0, segment, offset, size, !isDense, make);
+        } else {
+          values[index] = this.valueOf(present, offset - from, length, segment, offset, size, !isDense, make);
+        }
       }
     } catch (error) {
       const { message } = asError(error);
       for (const index of wanted) {
-        if (payloads[index] === undefined)
+        if (values[index] === undefined)
           this.noteDamage(segment.number, offsetOf(positions[index]!), sizes[index]!, message);
       }
     } finally {
@@ -137,43 +158,55 @@ export class BodyReader {
     return bytes.subarray(0, await readAt(this.parts.files, file, bytes, offset));
   }
 
-  /** The payload of the message record at `at`; undefined, and reported, when it does not hold. */
-  private payloadAt(
+  /** What becomes of the message record at `at`; undefined, and reported, when it does not hold. */
+  private valueAt<Value>(
     bytes: Buffer,
     at: number,
     segment: Segment,
     offset: number,
     size: number,
     isCopied: boolean,
-  ): Buffer | undefined {
+    make: MakeOfPayload<Value>,
+  ): Value | undefined {
     const length = this.lengthAt(bytes, at, segment, offset);
+    return this.valueOf(bytes, at, length, segment, offset, size, isCopied, make);
+  }
+
+  /** The same with the record's length, as `lengthAt` has it. */
+  private valueOf<Value>(
+    bytes: Buffer,
+    at: number,
+    length: number | undefined,
+    segment: Segment,
+    offset: number,
+    size: number,
+    isCopied: boolean,
+    make: MakeOfPayload<Value>,
+  ): Value | undefined {
     const isWhole = length !== undefined && at + length <= bytes.length;
-    if (
-      !isWhole ||
-      recordCrc(bytes.subarray(at + 8, at + length), segment.seed, offset) !== bytes.readUInt32LE(at + 4)
-    ) {
+    if (!isWhole || crcOf(bytes, at, length, segment.seed, offset) !== uint32At(bytes, at + 4)) {
       this.noteDamage(segment.number, offset, size, 'the record does not match its checksum');
       return undefined;
     }
-    const from = at + MESSAGE_FIXED_BYTES + bytes.readUInt32LE(at + 24) * PLACEMENT_BYTES;
+    const from = at + MESSAGE_FIXED_BYTES + uint32At(bytes, at + 24) * PLACEMENT_BYTES;
     if (at + length - from !== size) {
       this.noteDamage(segment.number, offset, size, `the payload has ${at + length - from} bytes instead of ${size}`);
       return undefined;
     }
-    if (!isCopied) return bytes.subarray(from, from + size);
+    if (!isCopied) return make(bytes, from, from + size);
     const payload = Buffer.allocUnsafe(size);
     bytes.copy(payload, 0, from, from + size);
-    return payload;
+    return make(payload, 0, size);
   }
 
   private lengthAt(bytes: Buffer, at: number, segment: Segment, offset: number): number | undefined {
     if (at + RECORD_HEADER_BYTES > bytes.length) return undefined;
-    const length = bytes.readUInt32LE(at);
-    const word = bytes.readUInt32LE(at + 8);
+    const length = uint32At(bytes, at);
+    const word = uint32At(bytes, at + 8);
     const kind = (word >>> 8) & 0xff;
     const isMessage = kind === KIND.message || kind === KIND.moved;
     if (!isMessage || length < MESSAGE_FIXED_BYTES) return undefined;
-    return bytes.readUInt32LE(at + 12) === recordCheck(length, word, offset, segment.seed) ? length : undefined;
+    return uint32At(bytes, at + 12) === recordCheck(length, word, offset, segment.seed) ? length : undefined;
   }
 
   private noteDamage(segment: number, offset: number, bytes: number, says: string): void {
@@ -192,6 +225,14 @@ export class BodyReader {
       ? Buffer.allocUnsafe(bytes)
       : (this.spare.pop() ?? Buffer.allocUnsafe(READ_BYTES_MAX));
   }
+}
+
+function crcOf(bytes: Buffer, at: number, length: number, seed: number, offset: number): number {
+  return recordCrc(new Uint8Array(bytes.buffer, bytes.byteOffset + at + 8, length - 8), seed, offset);
+}
+
+function uint32At(bytes: Buffer, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }
 
 /** Indexes in the order of their positions, which is nearly always the order given. */

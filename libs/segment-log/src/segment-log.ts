@@ -1,7 +1,7 @@
 import { endianness } from 'node:os';
 import { join } from 'node:path';
 import { Appender } from './appender.js';
-import { BodyReader } from './body-reader.js';
+import { BodyReader, type MakeOfPayload } from './body-reader.js';
 import { DiskReserve } from './disk-reserve.js';
 import { type FileLayer, nodeFiles } from './file-layer.js';
 import { GroupCommit } from './group-commit.js';
@@ -250,6 +250,15 @@ export class SegmentLog {
   /** Payloads of messages, also of those not yet written; `undefined` for one that is damaged. `sizes` are payload bytes. */
   read(positions: ArrayLike<Position>, sizes: ArrayLike<number>): Promise<(Buffer | undefined)[]> {
     return this.reader.read(positions, sizes);
+  }
+
+  /** The same without a slice for each: `make` is handed the place where a payload lies, and may keep slices of it. */
+  readEach<Value>(
+    positions: ArrayLike<Position>,
+    sizes: ArrayLike<number>,
+    make: MakeOfPayload<Value>,
+  ): Promise<(Value | undefined)[]> {
+    return this.reader.readEach(positions, sizes, make);
   }
 
   stats(): LogStats {

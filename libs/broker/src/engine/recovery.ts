@@ -1,12 +1,11 @@
 import { findField, peekProperty, type Table } from '#amqp-codec';
 import type { RecoveredQueue } from '#segment-log';
 import { restoreQueueSettings } from '../queues/arguments.js';
-import { READ_AHEAD_BYTES, READ_AHEAD_MESSAGES } from '../queues/body-loader.js';
+import { decodePayload, READ_AHEAD_BYTES, READ_AHEAD_MESSAGES } from '../queues/body-loader.js';
 import { Queue } from '../queues/queue.js';
 import type { QueueHost } from '../queues/queue-host.js';
 import { REDELIVERED } from '../queues/queue-index.js';
 import type { StoredBinding, StoredDefinitions, StoredExchange, StoredQueue } from '../store/definitions.js';
-import { decodeMessage } from '../store/message-record.js';
 import type { Topology } from './topology.js';
 
 /** Puts back what the log knows. A definition that cannot be used is reported and left out; it never stops a start. */
@@ -122,16 +121,16 @@ async function fillFromBodies(
   for (let start = 0; start < found.count; ) {
     const end = endOfBatch(found, start);
     const positions = [...found.positions.subarray(start, end)];
-    const payloads = await host.log.read(positions, [...found.sizes.subarray(start, end)]);
+    const messages = await host.log.readEach(positions, [...found.sizes.subarray(start, end)], decodePayload);
     for (let row = start; row < end; row++) {
-      const payload = payloads[row - start];
+      const message = messages[row - start];
       const sequence = found.sequences[row]!;
-      if (payload === undefined) {
+      if (message === undefined) {
         host.log.appendAcks(queue.number, [sequence], [found.positions[row]!]);
         damaged++;
         continue;
       }
-      const { properties, body } = decodeMessage(payload);
+      const { properties, body } = message;
       const redelivered = (found.flags[row]! & REDELIVERED) !== 0;
       const priority = peekProperty(properties, 'priority') ?? 0;
       const { positions: at, sizes, expiresAt } = found;

@@ -86,8 +86,8 @@ export class BodyLoader {
 
   #read(batch: Batch): void {
     this.#isReading = true;
-    this.host.log.read(batch.positions, batch.sizes).then(
-      (payloads) => this.#finish(() => this.#hang(batch, payloads)),
+    this.host.log.readEach(batch.positions, batch.sizes, decodePayload).then(
+      (messages) => this.#finish(() => this.#hang(batch, messages)),
       (error: Error) => {
         this.host.report(
           `queue '${this.queueName}': reading ${batch.sequences.length} messages failed: ${error.message}`,
@@ -102,14 +102,14 @@ export class BodyLoader {
     if (!this.#isStopped) this.onLoaded(damaged());
   }
 
-  #hang(batch: Batch, payloads: readonly (Buffer | undefined)[]): number[] {
+  #hang(batch: Batch, messages: readonly (Message | undefined)[]): number[] {
     const damaged: number[] = [];
     let ordinal = -1;
     batch.sequences.forEach((sequence, index) => {
       const level = batch.levels[index]!;
       ordinal = level.findAfter(ordinal, sequence);
       if (ordinal === -1 || level.messageAt(ordinal) !== undefined) return;
-      const message = decodePayload(payloads[index]);
+      const message = messages[index];
       if (message === undefined) {
         damaged.push(sequence);
         return;
@@ -122,10 +122,10 @@ export class BodyLoader {
   }
 }
 
-function decodePayload(payload: Buffer | undefined): Message | undefined {
-  if (payload === undefined) return undefined;
+/** Undefined when it is no message. */
+export function decodePayload(bytes: Buffer, start: number, end: number): Message | undefined {
   try {
-    return decodeMessage(payload);
+    return decodeMessage(bytes, start, end);
   } catch {
     // The checksum was right but the record is none of ours: damaged all the same, and reported as such by the queue.
     return undefined;

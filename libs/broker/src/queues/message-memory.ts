@@ -100,8 +100,8 @@ export class MessageMemory {
     const memory = memoryOf(message);
     this.#usedBytes += MESSAGE_OVERHEAD_BYTES;
     if (properties.buffer !== memory) {
-      // Rare, and they are small: they must not pin a second chunk.
-      message.properties = withOwnMemory(properties);
+      // Rare, and they are small: they must not pin a second chunk. Those with memory of their own may be shared, and are counted each time.
+      if (properties.buffer.byteLength !== properties.length) message.properties = withOwnMemory(properties);
       this.#usedBytes += properties.length;
     }
     const { byteLength } = memory;

@@ -1,6 +1,6 @@
 import type { Placement, Position } from '#segment-log';
 
-/** What queues need of the log; `SegmentLog` is one. All but `read` are synchronous and gather into the next batch. */
+/** What queues need of the log; `SegmentLog` is one. All but `readEach` are synchronous and gather into the next batch. */
 export interface MessageLog {
   readonly failed: Error | undefined;
   /** What is appended waits for room: nothing should be, that nobody asked for. Ends by itself. */
@@ -11,8 +11,12 @@ export interface MessageLog {
   appendMarks(queue: number, sequences: readonly number[]): void;
   /** Everything placed in this queue is dead. */
   dropQueue(queue: number): void;
-  /** Payloads in the order asked for; `undefined` where the record is damaged. */
-  read(positions: readonly Position[], sizes: readonly number[]): Promise<(Buffer | undefined)[]>;
+  /** What `make` makes of each payload, in the order asked for; `undefined` where the record is damaged or `make` says so. */
+  readEach<Value>(
+    positions: readonly Position[],
+    sizes: readonly number[],
+    make: (bytes: Buffer, start: number, end: number) => Value | undefined,
+  ): Promise<(Value | undefined)[]>;
 }
 
 /** Small values kept beside the messages: exchanges, queues, bindings. */

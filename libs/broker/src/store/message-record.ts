@@ -109,28 +109,64 @@ function longAddress(payload: Buffer, start: number, exchangeEnd: number, end: n
   return { exchange, routingKey, bytes: encodeAddress(exchange, routingKey) };
 }
 
-/** The message as slices of `payload`. Throws RangeError when the payload is none of ours; a checksum has vouched for the bytes. */
-export function decodeMessage(payload: Buffer): Message {
-  const format = payload.readUInt8(0);
+/** Shared by messages that were read back and have equal ones: mostly a delivery mode and no more. */
+let lastProperties: Buffer = Buffer.alloc(0);
+const SHARED_PROPERTIES_BYTES_MAX = 64;
+
+function propertiesAt(bytes: Buffer, start: number, end: number): Buffer {
+  const size = end - start;
+  if (size > SHARED_PROPERTIES_BYTES_MAX) return bytes.subarray(start, end);
+  let at = 0;
+  if (size === lastProperties.length) while (at < size && bytes[start + at] === lastProperties[at]) at++;
+  if (at < size || size !== lastProperties.length) {
+    lastProperties = Buffer.allocUnsafeSlow(size);
+    bytes.copy(lastProperties, 0, start, end);
+  }
+  return lastProperties;
+}
+
+/**
+ * The message in the payload from `start` to `end`; its body is a slice of it. Throws RangeError when the payload is none of ours; a
+ * checksum has vouched for the bytes.
+ */
+export function decodeMessage(bytes: Buffer, start = 0, end = bytes.length): Message {
+  if (end - start < FIXED_BYTES) throw cutShort();
+  const format = bytes[start]!;
   if (format !== FORMAT && format !== FORMAT_CLIENT_DEATHS)
     throw new RangeError(`message record of unknown format ${format}`);
-  const propertiesBytes = payload.readUInt32BE(1);
-  const exchangeEnd = FIXED_BYTES + payload.readUInt16BE(5);
-  const routingKeyEnd = exchangeEnd + payload.readUInt16BE(7);
-  if (routingKeyEnd > payload.length) throw new RangeError('message record shorter than its head says');
-  const { exchange, routingKey, bytes } = addresses.read(payload, FIXED_BYTES, exchangeEnd, routingKeyEnd);
+  const exchangeAt = start + FIXED_BYTES;
+  const exchangeEnd = exchangeAt + uint16At(bytes, start + 5);
+  const routingKeyEnd = exchangeEnd + uint16At(bytes, start + 7);
+  if (routingKeyEnd > end) throw cutShort();
+  const { exchange, routingKey, bytes: addressBytes } = addresses.read(bytes, exchangeAt, exchangeEnd, routingKeyEnd);
 
   let blindKeys: string[] | undefined;
   let at = routingKeyEnd;
-  for (let left = payload.readUInt16BE(9); left > 0; left--) {
-    const end = at + 2 + payload.readUInt16BE(at);
+  for (let left = uint16At(bytes, start + 9); left > 0; left--) {
+    const keyEnd = at + 2 + (at + 2 <= end ? uint16At(bytes, at) : 0);
+    if (keyEnd > end) throw cutShort();
     blindKeys ??= [];
-    blindKeys.push(decodeText(payload, at + 2, end));
-    at = end;
+    blindKeys.push(decodeText(bytes, at + 2, keyEnd));
+    at = keyEnd;
   }
-  const bodyStart = at + propertiesBytes;
-  if (bodyStart > payload.length) throw new RangeError('message record shorter than its head says');
-  const [properties, body] = [payload.subarray(at, bodyStart), payload.subarray(bodyStart)];
-  const message = new Message(exchange, routingKey, properties, body, blindKeys, bytes);
+  const bodyStart = at + uint16At(bytes, start + 1) * 2 ** 16 + uint16At(bytes, start + 3);
+  if (bodyStart > end) throw cutShort();
+  const properties = propertiesAt(bytes, at, bodyStart);
+  const message = new Message(
+    exchange,
+    routingKey,
+    properties,
+    bytes.subarray(bodyStart, end),
+    blindKeys,
+    addressBytes,
+  );
   return format === FORMAT ? message : new MessageWithClientDeaths(message);
+}
+
+function uint16At(bytes: Buffer, at: number): number {
+  return (bytes[at]! << 8) | bytes[at + 1]!;
+}
+
+function cutShort(): RangeError {
+  return new RangeError('message record shorter than its head says');
 }
