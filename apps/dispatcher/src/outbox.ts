@@ -19,21 +19,27 @@ export function toOutboxMessage({ envelope, attempt, released }: Publication): O
   };
 }
 
-/** Publishes what a commit wrote, and takes it out of the outbox. A message that fails stays there for the next start. @throws SupersededError */
-export async function publishOutbox(
+/** Publishes what a commit wrote. A message that fails stays in the outbox for the next start. */
+export async function publishOutbox(messages: readonly OutboxMessage[], messaging: DispatcherMessaging): Promise<void> {
+  for (const slice of slices(messages)) await publishAll(slice.map(toOutgoing), messaging);
+}
+
+/** Takes out what was published. @throws SupersededError */
+export async function emptyOutbox(
   epoch: number,
-  messages: readonly OutboxMessage[],
-  store: DispatcherStore,
-  messaging: DispatcherMessaging,
+  published: readonly OutboxMessage[],
+  store: Pick<DispatcherStore, 'markPublished'>,
 ): Promise<void> {
-  for (let start = 0; start < messages.length; start += OUTBOX_SLICE) {
-    const slice = messages.slice(start, start + OUTBOX_SLICE);
-    await publishAll(slice.map(toOutgoing), messaging);
+  for (const slice of slices(published)) {
     const ids = slice.map(({ id }) => id);
     if ((await store.markPublished(epoch, ids)) === 'superseded') {
       throw new SupersededError(`epoch ${epoch} is over: its outbox is the successor's`);
     }
   }
+}
+
+function* slices(messages: readonly OutboxMessage[]): Generator<readonly OutboxMessage[]> {
+  for (let start = 0; start < messages.length; start += OUTBOX_SLICE) yield messages.slice(start, start + OUTBOX_SLICE);
 }
 
 /** What an earlier reign committed and did not, as far as the outbox knows, publish. */
@@ -46,7 +52,8 @@ export async function publishLeftovers(
   for (;;) {
     const left = await store.unpublished(OUTBOX_SLICE);
     if (left.length === 0) return published;
-    await publishOutbox(epoch, left, store, messaging);
+    await publishOutbox(left, messaging);
+    await emptyOutbox(epoch, left, store);
     published += left.length;
   }
 }

@@ -9,7 +9,7 @@ import {
 import { ackAll, type Delivery, DISPATCH_QUEUE, HEADERS } from '#messaging';
 import { type Clock, type DispatcherParts, SYSTEM_CLOCK } from './dispatcher-parts.js';
 import { readDeliveries } from './inbox.js';
-import { publishLeftovers, publishOutbox, publishUnreadable, toOutboxMessage } from './outbox.js';
+import { emptyOutbox, publishLeftovers, publishOutbox, publishUnreadable, toOutboxMessage } from './outbox.js';
 import { SupersededError } from './superseded-error.js';
 
 /** Waiting notifications of one target looked at per release. */
@@ -28,20 +28,22 @@ const RETENTION_INTERVAL_BUSY_MS = 1_000;
  * The time for which this process is the active dispatcher, from taking an epoch until anything fails. Owns the alert state; dropped, never repaired.
  *
  *   begin  take the epoch ▸ load ▸ publish what the outbox still holds ▸ commit what loading changed
- *   turn   1 read ▸ 2 decide ▸ 3 commit state, timeline and outbox in one transaction ▸ 4 publish the outbox, confirmed ▸ 5 empty it ▸ 6 ack
+ *   turn   1 read ▸ 2 decide ▸ 3 commit state, timeline and outbox in one transaction ▸ 4 publish the outbox, confirmed ▸ 5 ack
+ *   beside the next turn, and before it commits: 6 empty the outbox
  *
  * Killed between two steps:
  *   before 3   nothing was written or said; the broker delivers again
  *   3 to 4     the outbox holds what was decided; the next reign publishes it before it decides anything; the broker delivers again, and merging the
  *              same posts again is a refresh
- *   4 to 5     published again, with the same id and attempt: the worker sees a copy and drops it
- *   5 to 6     the broker delivers again; a refresh
+ *   4 to 6     published again, with the same id and attempt: the worker sees a copy and drops it; before 5 the broker delivers again, a refresh
  * So: a delivery is acked only when what it means is on disk, and a message is published only when the decision is.
  */
 export class Reign {
   private nextReleaseAt: number;
   private nextRetentionAt: number;
   private hasEnded = false;
+  /** Nobody waits for the outbox to be emptied but the next commit: it may write a row of the same id. */
+  private emptied: Promise<void> = Promise.resolve();
 
   /** Rejects when the database or the broker does not answer. */
   static async begin(parts: DispatcherParts, options: DispatchOptions, holder: string): Promise<Reign> {
@@ -119,19 +121,23 @@ export class Reign {
     this.nextReleaseAt = now + (decisions.hasReleases ? RELEASE_INTERVAL_BUSY_MS : RELEASE_INTERVAL_MS);
   }
 
-  /** Steps 3, 4 and 5. */
+  /** Steps 3, 4 and, without waiting for it, 6. */
   private async write(decisions: Decisions): Promise<void> {
     if (decisions.isEmpty) return;
     const { store, messaging, metrics } = this.parts;
     const decided = decisions.toChanges();
     const outbox = decided.publications.map(toOutboxMessage);
 
+    await this.emptied;
     this.assertActive();
     const result = await store.commit(this.epoch, { ...decided.changes, outbox });
     if (result === 'superseded') throw new SupersededError(`epoch ${this.epoch} is over: another dispatcher is active`);
     metrics.add('dispatcher_batches_total', {});
     this.assertActive();
-    await publishOutbox(this.epoch, result.due, store, messaging);
+    await publishOutbox(result.due, messaging);
+    this.emptied = emptyOutbox(this.epoch, result.due, store);
+    // Told to the next turn that has something to write.
+    this.emptied.catch(() => {});
     this.count(decided.changes.timeline, result.due);
   }
 
