@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { loadSettings, type Settings, secretsOf } from '#config';
 import { matcherProblem } from '#dispatch';
 import { connectMessaging, shownBrokerUrl } from '#messaging';
-import { openPersistence } from '#persistence';
+import { openPersistence, openPersistenceInThread, type Persistence } from '#persistence';
 import { checkTarget, createSenders, targetKinds } from '#senders';
 import { createLogger, Health, type Logger, Metrics, NestLogger, type ProcessLife, runProcess } from '#telemetry';
 import { createApi } from '../../api/src/create-api.js';
@@ -20,7 +20,7 @@ runProcess(async (life) => {
   const health = new Health();
 
   const broker = await brokerFor(settings, life, logger);
-  const persistence = await openPersistence(settings);
+  const persistence = await persistenceFor(settings, life);
   life.onStop(() => persistence.close());
   health.addReady('database', () => persistence.ping());
   const messaging = await connectMessaging({ url: broker.url, name: 'tocsin', logger, tls: settings.brokerTls });
@@ -56,6 +56,13 @@ async function brokerFor(settings: Settings, life: ProcessLife, logger: Logger):
   const broker = await startEmbeddedBroker(settings, process.env, life, logger);
   life.onStop(() => broker.stop());
   return broker;
+}
+
+function persistenceFor({ databaseUrl, dataDirectory }: Settings, life: ProcessLife): Promise<Persistence> {
+  if (databaseUrl !== undefined) return openPersistence({ databaseUrl, dataDirectory });
+
+  const onFailed = (error: Error) => life.end(1, `the database failed and the service ends: ${error.message}`);
+  return openPersistenceInThread({ dataDirectory, onFailed });
 }
 
 /** Runs a Nest application without HTTP until the process ends. */

@@ -1,7 +1,7 @@
 import { PrismaClientKnownRequestError } from '@prisma/client/runtime/client';
 import type { Dialect } from './dialect.js';
 import type { PrismaClient } from './generated/sqlite/client.js';
-import type { PreparedTransactions } from './prepared-sql.js';
+import type { PreparedTransactions } from './prepared-transactions.js';
 import { PrismaSql } from './prisma-sql.js';
 import type { Sql } from './sql.js';
 

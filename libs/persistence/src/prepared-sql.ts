@@ -27,27 +27,6 @@ interface DriverStatement {
   run(...parameters: unknown[]): { changes: number };
 }
 
-/** Runs one transaction: all of `work` is written and synced, or nothing. */
-export type PreparedTransactions = <T>(work: (sql: Sql) => Promise<T>) => Promise<T>;
-
-/** The caller holds the connection for itself until the promise settles. */
-export async function preparedTransaction<T>(
-  driver: SqliteDriver,
-  sql: PreparedSql,
-  work: (sql: Sql) => Promise<T>,
-): Promise<T> {
-  driver.exec('begin immediate');
-  try {
-    const result = await work(sql);
-    driver.exec('commit');
-    return result;
-  } catch (error) {
-    // A commit that failed leaves the transaction open; some errors have closed it already.
-    if (driver.inTransaction) driver.exec('rollback');
-    throw error;
-  }
-}
-
 /** Our own SQL on one SQLite connection, synchronously but for `breathe`, which lets sockets and timers have their turn. */
 export class PreparedSql extends Sql {
   private readonly statements = new Map<string, Prepared>();

@@ -4,7 +4,8 @@ import type {
   SqlMigrationAwareDriverAdapterFactory,
   Transaction,
 } from '@prisma/driver-adapter-utils';
-import { PreparedSql, type PreparedTransactions, preparedTransaction, type SqliteDriver } from './prepared-sql.js';
+import { PreparedSql, type SqliteDriver } from './prepared-sql.js';
+import { type PreparedTransactions, SharedTransactions } from './prepared-transactions.js';
 
 /** Longest run of statements before sockets and timers get their turn: the driver is synchronous and awaiting it yields to microtasks only. */
 const SLICE_MS = 5;
@@ -46,16 +47,17 @@ function driverOf(connection: SqlDriverAdapter): SqliteDriver {
 }
 
 function gatedTransactions(driver: SqliteDriver, breathe: Breathe, acquire: Acquire): PreparedTransactions {
-  const sql = new PreparedSql(driver, breathe);
-  return async (work) => {
+  const alone = async (work: () => Promise<void>) => {
     const release = await acquire();
     try {
       await breathe();
-      return await preparedTransaction(driver, sql, work);
+      await work();
     } finally {
       release();
     }
   };
+  const transactions = new SharedTransactions(driver, new PreparedSql(driver, breathe), alone);
+  return (work) => transactions.run(work);
 }
 
 function gatedConnection(connection: SqlDriverAdapter, breathe: Breathe, acquire: Acquire): SqlDriverAdapter {

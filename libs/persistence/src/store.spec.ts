@@ -5,10 +5,23 @@ import { afterAll, describe, it } from '@jest/globals';
 import { startPostgresql } from '#testing';
 import { openPersistence } from './open-persistence.js';
 import { storeContract } from './store.contract.js';
+import { openPersistenceInThread } from './thread/open-in-thread.js';
 
 storeContract('on SQLite', async () => {
   const dataDirectory = await mkdtemp(join(tmpdir(), 'tocsin-store-'));
   const persistence = await openPersistence({ dataDirectory });
+  const close = async () => {
+    await persistence.close();
+    await rm(dataDirectory, { recursive: true });
+  };
+  return { persistence, ownedByOneProcess: true, close };
+});
+
+storeContract('on SQLite in a thread of its own', async () => {
+  const dataDirectory = await mkdtemp(join(tmpdir(), 'tocsin-store-'));
+  const script = new URL('./thread/database-thread.contract.mjs', import.meta.url);
+  const onFailed = (error: Error) => console.error(error);
+  const persistence = await openPersistenceInThread({ dataDirectory, onFailed, script });
   const close = async () => {
     await persistence.close();
     await rm(dataDirectory, { recursive: true });

@@ -87,10 +87,14 @@ export class WaitingRoom {
 
 /** Claimed attempts without outcome, by target. */
 export async function sendsUnderWay(sql: Sql, targetKeys: Iterable<string>, now: number): Promise<Map<string, number>> {
-  const rows = await sql.forIds<{ target_key: string; sends: bigint }>(
-    targetKeys,
-    (r) => `select target_key, count(*) as sends from attempts
-      where target_key in (select r.id from ${r}) and ended_at is null and claimed_at > ${openSince(now)} group by target_key`,
+  const since = openSince(now);
+  // As a column, not in the text: a statement whose text changes is prepared anew.
+  const asked = [...new Set(targetKeys)].map((id) => ({ id, since }));
+  const rows = await sql.forRows<{ target_key: string; sends: bigint }>(
+    { id: 'text', since: 'bigint' },
+    asked,
+    (r) => `select target_key, count(*) as sends from ${r} join attempts on target_key = r.id
+      where ended_at is null and claimed_at > r.since group by target_key`,
   );
   return new Map(rows.map(({ target_key, sends }) => [target_key, Number(sends)]));
 }

@@ -51,6 +51,8 @@ class SharedCommits {
 
   private async run(): Promise<void> {
     this.isRunning = true;
+    // What is called in the same breath comes along.
+    await undefined;
     while (this.waiting.length > 0) await this.commit(this.take());
     this.isRunning = false;
   }

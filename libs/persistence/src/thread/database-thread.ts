@@ -1,0 +1,43 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { openPersistence, type Persistence } from '../open-persistence.js';
+import { type Answer, CALLS, type Call, CLOSE, type Opened, travelling } from './calls.js';
+import { gathered } from './gathered.js';
+
+// The thread that owns SQLite: opens the file, answers the calls of the thread that made it, and ends when it is told to close.
+
+const port = parentPort!;
+const tell = (message: Opened | Answer[]) => port.postMessage(message);
+
+try {
+  serve(await openPersistence(workerData));
+  tell({ opened: true });
+} catch (error) {
+  tell({ opened: false, error: travelling(error) });
+}
+
+function serve(persistence: Persistence): void {
+  const send = gathered<Answer>(tell);
+  port.on('message', (message: Call[] | typeof CLOSE) => {
+    if (message === CLOSE) {
+      // Without the port nothing keeps this thread alive.
+      void persistence.close().finally(() => port.close());
+      return;
+    }
+    for (const call of message) void answer(persistence, call).then(send);
+  });
+}
+
+async function answer(persistence: Persistence, call: Call): Promise<Answer> {
+  const { number } = call;
+  try {
+    return { number, value: await carryOut(persistence, call) };
+  } catch (error) {
+    return { number, error: travelling(error) };
+  }
+}
+
+function carryOut(persistence: Persistence, { owner, name, parameters }: Call): unknown {
+  if (!Object.hasOwn(CALLS[owner], name)) throw new Error(`the database has no call '${owner}.${name}'`);
+  const target = owner === 'database' ? persistence : persistence[owner];
+  return Reflect.apply(Reflect.get(target, name), target, parameters);
+}
