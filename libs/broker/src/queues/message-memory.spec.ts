@@ -62,6 +62,19 @@ describe('memory of messages', () => {
     expect(message!.body).toBe(body);
   });
 
+  it('leaves properties that messages share where they are, and counts them each time', () => {
+    const memory = new MessageMemory(MIB);
+    const properties = Buffer.allocUnsafeSlow(3);
+    const messages = slicesOfOneChunk(2, 100).map(({ body }) => new Message('', 'q', properties, body));
+    for (const message of messages) memory.hold(message);
+    expect(messages.every((message) => message.properties === properties)).toBe(true);
+    const held = memory.usedBytes;
+    memory.release(messages[0]!);
+    expect(memory.usedBytes).toBeLessThan(held - properties.length);
+    memory.release(messages[1]!);
+    expect(memory.usedBytes).toBe(0);
+  });
+
   it('asks for relief once, at half, and again after it was given', () => {
     let asked = 0;
     const memory = new MessageMemory(MIB, () => asked++);

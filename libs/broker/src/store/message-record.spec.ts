@@ -37,6 +37,39 @@ describe('message record', () => {
     );
   });
 
+  it('is read where it lies, and never beyond its end', () => {
+    const part = fc.uint8Array({ maxLength: 20 }).map((array) => Buffer.from(array));
+    fc.assert(
+      fc.property(
+        part,
+        name,
+        bytes,
+        bytes,
+        fc.array(name, { maxLength: 2 }),
+        fc.nat(80),
+        (around, key, properties, body, blind, cut) => {
+          const payload = Buffer.concat(encodeMessage(new Message('x', key, properties, body, blind)));
+          const among = Buffer.concat([around, payload, Buffer.alloc(4000)]);
+          const end = around.length + payload.length;
+          expect(decodeMessage(among, around.length, end)).toEqual(decodeMessage(payload));
+          // What is missing of head and properties must not be taken from what lies behind.
+          const missing = body.length + 1 + cut;
+          if (missing > payload.length) return;
+          expect(() => decodeMessage(among, around.length, end - missing)).toThrow(RangeError);
+        },
+      ),
+    );
+  });
+
+  it('shares equal properties of neighbours', () => {
+    const read = (properties: number[]) =>
+      decodeMessage(Buffer.concat(encodeMessage(new Message('x', 'k', Buffer.from(properties), Buffer.from('b')))));
+    const [one, two, other] = [read([16, 0, 2]), read([16, 0, 2]), read([16, 0, 1])];
+    expect(two.properties).toBe(one.properties);
+    expect([...other.properties]).toEqual([16, 0, 1]);
+    expect([...one.properties]).toEqual([16, 0, 2]);
+  });
+
   it('gives back a key longer than a client can send, as a dead letter may have', () => {
     const message = new Message('x', 'k'.repeat(300), Buffer.from([0, 0]), Buffer.from('b'));
     expect(decodeMessage(Buffer.concat(encodeMessage(message)))).toEqual(message);
