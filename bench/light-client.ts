@@ -22,8 +22,8 @@ import {
 /** Both brokers get the same. */
 const FRAME_MAX = 131_072;
 const CHANNEL = 1;
-/** One buffer for all reads of a connection: nothing received is kept. */
-const READ_BYTES = 256 * 1024;
+/** One buffer for all reads of all connections: each read is worked on at once, and nothing received is kept. */
+const RECEIVED = Buffer.allocUnsafeSlow(256 * 1024);
 /** About this much goes out in one write, if the window has room. */
 const WRITE_BYTES = 64 * 1024;
 
@@ -59,7 +59,7 @@ export class LightClient {
       parser.push((buffer as Buffer).subarray(0, count));
       return true;
     };
-    const onread = { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback };
+    const onread = { buffer: RECEIVED, callback };
     this.socket = createConnection({ port, host: '127.0.0.1', noDelay: true, onread });
   }
 
