@@ -10,7 +10,6 @@ import {
   type MethodArguments,
   type MethodName,
   methodKey,
-  PROTOCOL_HEADER,
   peekMethodKey,
 } from '#amqp-codec';
 import { GuardedVirtualHost } from '../access/guarded-virtual-host.js';
@@ -19,69 +18,29 @@ import type { DurabilityWaiter } from '../durability-watch.js';
 import { ConnectionError, REPLY_CODES } from '../errors.js';
 import type { BrokerLog } from '../log.js';
 import { cutText, toClose } from './close.js';
-import type { ConnectionContext, Peer, ServedVirtualHost } from './connection-context.js';
+import type { ConnectionContext, Peer } from './connection-context.js';
 import { FlowControl, type HeldConnection } from './flow-control.js';
-import {
-  type ClientProfile,
-  credentialsOf,
-  FRAME_MAX_BEFORE_TUNE,
-  HANDSHAKE_MS_MAX,
-  judgeProtocolHeader,
-  LOCALES,
-  MECHANISMS,
-  negotiate,
-  profileOf,
-  REFUSAL_DELAY_MS,
-  serverProperties,
-  type Tuning,
-} from './handshake.js';
+import { FRAME_MAX_BEFORE_TUNE, HANDSHAKE_MS_MAX, type Tuning } from './handshake.js';
 import { startHeartbeat } from './heartbeat.js';
 import { Intake } from './intake.js';
-import { checkChannelLimit, checkConnectionLimits } from './limits.js';
+import { checkChannelLimit } from './limits.js';
+import { type Login, type Opened, Opening, type OpeningConnection, unexpectedMethod } from './opening.js';
 import { BACKLOG_BYTES_MAX, Output } from './output.js';
 import { Session } from './session.js';
 
-/** Who it is, known from start-ok on. */
-interface Login {
-  readonly user: string;
-  readonly mechanism: string;
-  readonly client: ClientProfile;
-}
-
-/**
- * The life of a connection. Before `open` only the method that is due is accepted; in `closing` only close and close-ok;
- * in `closed` nothing.
- */
+/** The life of a connection. In `closing` only close and close-ok are accepted; in `closed` nothing. */
 type State =
-  | { readonly at: 'awaiting-protocol-header'; readonly bytes: Buffer }
-  | { readonly at: 'awaiting-start-ok' }
-  | { readonly at: 'checking-login' }
-  | { readonly at: 'awaiting-tune-ok'; readonly login: Login }
-  | { readonly at: 'awaiting-open'; readonly login: Login; readonly tuning: Tuning }
-  | { readonly at: 'checking-access'; readonly login: Login; readonly tuning: Tuning }
+  | { readonly at: 'opening'; readonly opening: Opening }
   | { readonly at: 'open'; readonly login: Login; readonly tuning: Tuning; readonly session: Session }
   | { readonly at: 'closing' }
   | { readonly at: 'closed' };
-
-/** RabbitMQ's words for the states, in its error texts. */
-const STATE_NAMES: Record<State['at'], string> = {
-  'awaiting-protocol-header': 'pre_init',
-  'awaiting-start-ok': 'starting',
-  'checking-login': 'starting',
-  'awaiting-tune-ok': 'tuning',
-  'awaiting-open': 'opening',
-  'checking-access': 'opening',
-  open: 'running',
-  closing: 'closing',
-  closed: 'closed',
-};
 
 /** How long a client may take to answer connection.close, if its heartbeat is not shorter. */
 const CLOSE_OK_MS_MAX = 30_000;
 /** After the last word: time for the bytes to arrive before the socket is destroyed. */
 const LINGER_MS = 1000;
 
-/** One AMQP connection: handshake, heartbeats, closing; its channels are in `Session`. It owns its socket. */
+/** One AMQP connection: heartbeats, closing; its handshake is in `Opening`, its channels in `Session`. It owns its socket. */
 export class Connection implements DurabilityWaiter {
   readonly connectedAt = Date.now();
   readonly peer: Peer;
@@ -92,7 +51,7 @@ export class Connection implements DurabilityWaiter {
   readonly #intake: Intake;
   readonly #flow: FlowControl;
   readonly #parser: FrameParser;
-  #state: State = { at: 'awaiting-protocol-header', bytes: Buffer.alloc(0) };
+  #state: State;
   #methodKey = 0;
   #sawInput = false;
   #stopHeartbeat = () => {};
@@ -102,6 +61,7 @@ export class Connection implements DurabilityWaiter {
     this.#socket = socket;
     this.peer = peer;
     this.#context = context;
+    this.#state = { at: 'opening', opening: new Opening(this.#openingConnection(), peer, context) };
     this.#output = new Output(socket, () => this.#onDrain());
     this.#intake = new Intake(socket);
     this.#flow = new FlowControl(this.#heldConnection(), this.#intake, context);
@@ -171,8 +131,8 @@ export class Connection implements DurabilityWaiter {
     this.#sawInput = true;
     this.bytesRead += chunk.length;
     this.#read(() => {
-      if (this.#state.at === 'awaiting-protocol-header') this.#onProtocolBytes(this.#state.bytes, chunk);
-      else this.#parser.push(chunk);
+      const frames = this.#state.at === 'opening' ? this.#state.opening.takeHeader(chunk) : chunk;
+      if (frames !== undefined) this.#parser.push(frames);
     });
   }
 
@@ -196,29 +156,6 @@ export class Connection implements DurabilityWaiter {
     if (this.#output.backlogBytes > BACKLOG_BYTES_MAX) this.#intake.hold('unread');
   }
 
-  #onProtocolBytes(seen: Buffer, chunk: Buffer): void {
-    const bytes = Buffer.concat([seen, chunk]);
-    switch (judgeProtocolHeader(bytes)) {
-      case 'incomplete':
-        this.#state = { at: 'awaiting-protocol-header', bytes };
-        return;
-      case 'refused':
-        this.#output.write(PROTOCOL_HEADER);
-        this.#finish();
-        return;
-      case 'accepted':
-        this.#state = { at: 'awaiting-start-ok' };
-        this.#send('connection.start', {
-          versionMajor: 0,
-          versionMinor: 9,
-          serverProperties: serverProperties(this.#context.clusterName, this.#context.behaviour.version),
-          mechanisms: Buffer.from(MECHANISMS),
-          locales: Buffer.from(LOCALES),
-        });
-        this.#parser.push(bytes.subarray(PROTOCOL_HEADER.length));
-    }
-  }
-
   #onFrame(type: number, channel: number, bytes: Buffer, start: number, end: number): void {
     const state = this.#state;
     this.#methodKey = 0;
@@ -229,10 +166,10 @@ export class Connection implements DurabilityWaiter {
         this.#onConnectionFrame(type, bytes, start, end);
       } else if (state.at === 'open') {
         this.#onChannelFrame(state.session, type, channel, bytes, start, end);
-      } else if (state.at !== 'closing' && state.at !== 'closed') {
+      } else if (state.at === 'opening') {
         throw new ConnectionError(
           'channel-error',
-          `frame on channel ${channel} in connection state ${STATE_NAMES[state.at]}`,
+          `frame on channel ${channel} in connection state ${state.opening.name}`,
         );
       }
     } catch (error) {
@@ -273,70 +210,38 @@ export class Connection implements DurabilityWaiter {
       this.#onClose();
       return;
     }
-    switch (state.at) {
-      case 'awaiting-start-ok':
-        if (method.name === 'connection.start-ok') {
-          this.#onStartOk(method.args);
-          return;
-        }
-        break;
-      case 'awaiting-tune-ok':
-        if (method.name === 'connection.tune-ok') {
-          this.#onTuneOk(method.args, state.login);
-          return;
-        }
-        break;
-      case 'awaiting-open':
-        if (method.name === 'connection.open') {
-          this.#onOpen(method.args, state.login, state.tuning);
-          return;
-        }
-        break;
-      case 'open':
-        if (method.name === 'connection.update-secret') {
-          this.#onUpdateSecret(method.args.newSecret, state.login, state.session);
-          return;
-        }
-        break;
+    if (state.at === 'opening') {
+      state.opening.onMethod(method);
+      return;
     }
-    throw new ConnectionError(
-      'channel-error',
-      `unexpected method in connection state ${STATE_NAMES[state.at]}: ${method.name}`,
-    );
+    if (state.at !== 'open') return;
+    if (method.name !== 'connection.update-secret') throw unexpectedMethod(method.name, 'running');
+    this.#onUpdateSecret(method.args.newSecret, state.login, state.session);
   }
 
-  #onStartOk(args: MethodArguments<'connection.start-ok'>): void {
-    const { user, password } = credentialsOf(args.mechanism, args.response);
-    const login: Login = { user, mechanism: args.mechanism, client: profileOf(args.clientProperties) };
-    this.#state = { at: 'checking-login' };
-    this.#answer(this.#context.users.authenticate(user, password, this.peer.remoteAddress), (isAccepted) => {
-      if (!isAccepted) {
-        this.#refuseLogin(login);
-        return;
-      }
-      this.#state = { at: 'awaiting-tune-ok', login };
-      this.#send('connection.tune', this.#context.tuning);
-    });
-  }
-
-  #refuseLogin(login: Login): void {
-    this.#log('warn', { user: login.user, mechanism: login.mechanism }, 'login refused');
-    this.#parser.stop();
-    if (login.client.hearsAuthenticationFailure) {
-      const [replyCode, name] = REPLY_CODES['access-refused'];
-      const text = `Login was refused using authentication mechanism ${login.mechanism}. For details see the broker logfile.`;
-      this.#send('connection.close', { replyCode, replyText: cutText(`${name} - ${text}`), classId: 0, methodId: 0 });
-    }
-    setTimeout(() => {
-      if (this.#state.at !== 'closed') this.#finish();
-    }, REFUSAL_DELAY_MS).unref();
-  }
-
-  #onTuneOk(answer: MethodArguments<'connection.tune-ok'>, login: Login): void {
-    const tuning = negotiate(this.#context.tuning, answer, this.#context.behaviour.frameBytesMin);
-    this.#parser.frameMax = tuning.frameMax;
-    this.#state = { at: 'awaiting-open', login, tuning };
-    this.#stopHeartbeat = startHeartbeat(this.#heartbeatPeer(), tuning.heartbeat * 1000);
+  #openingConnection(): OpeningConnection {
+    return {
+      send: (name, args) => this.#send(name, args),
+      answer: (outcome, next) => this.#answer(outcome, next),
+      refuse: (bytes) => {
+        this.#output.write(bytes);
+        this.#finish();
+      },
+      stopReading: () => this.#parser.stop(),
+      finish: () => {
+        if (this.#state.at !== 'closed') this.#finish();
+      },
+      tuned: ({ frameMax, heartbeat }) => {
+        this.#parser.frameMax = frameMax;
+        this.#stopHeartbeat = startHeartbeat(this.#heartbeatPeer(), heartbeat * 1000);
+      },
+      opened: (opened) => {
+        clearTimeout(this.#deadline);
+        const { login, tuning } = opened;
+        this.#state = { at: 'open', login, tuning, session: this.#newSession(opened) };
+      },
+      log: (level, fields, text) => this.#log(level, fields, text),
+    };
   }
 
   #onUpdateSecret(secret: Buffer, { user }: Login, session: Session): void {
@@ -345,31 +250,6 @@ export class Connection implements DurabilityWaiter {
       session.cancelForbidden();
       this.#send('connection.update-secret-ok', {});
     });
-  }
-
-  #onOpen(args: MethodArguments<'connection.open'>, login: Login, tuning: Tuning): void {
-    const { census, users } = this.#context;
-    checkConnectionLimits(this.#virtualHostNamed(args.virtualHost).virtualHost, login.user, users, census);
-    this.#state = { at: 'checking-access', login, tuning };
-    this.#answer(this.#context.users.mayAccess(login.user, args.virtualHost), (isAllowed) => {
-      if (!isAllowed) {
-        throw new ConnectionError(
-          'not-allowed',
-          `access to vhost '${args.virtualHost}' refused for user '${login.user}'`,
-        );
-      }
-      // Asked for again: it may have been deleted meanwhile.
-      const served = this.#virtualHostNamed(args.virtualHost);
-      clearTimeout(this.#deadline);
-      this.#state = { at: 'open', login, tuning, session: this.#newSession(served, login, tuning) };
-      this.#send('connection.open-ok', {});
-    });
-  }
-
-  #virtualHostNamed(name: string): ServedVirtualHost {
-    const served = this.#context.findVirtualHost(name);
-    if (served === undefined) throw new ConnectionError('not-allowed', `vhost ${name} not found`);
-    return served;
   }
 
   /** Goes on with the outcome, at once or later; until then nothing is read. */
@@ -394,7 +274,7 @@ export class Connection implements DurabilityWaiter {
     );
   }
 
-  #newSession(served: ServedVirtualHost, login: Login, tuning: Tuning): Session {
+  #newSession({ served, login, tuning }: Opened): Session {
     const { watch, counters, messageBytesMax, users, census, behaviour } = this.#context;
     const { replies, virtualHost } = served;
     const rights = users.rightsIn?.(login.user, virtualHost.name) ?? ALL_RIGHTS;
