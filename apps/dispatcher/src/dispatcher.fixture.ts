@@ -179,6 +179,7 @@ export class FakeDatabase {
       if (this.notifications.has(envelope.id)) throw new Error(`notification ${envelope.id} exists`);
       this.notifications.set(envelope.id, envelope);
     }
+    for (const id of changes.published) this.outbox.delete(id);
     const due = changes.outbox.filter(({ id }) => !this.toldMeanwhile.has(id.slice(0, id.lastIndexOf('/'))));
     for (const message of due) this.outbox.set(message.id, message);
     this.timeline.push(...changes.timeline);

@@ -14,8 +14,28 @@ describe('dispatcher', () => {
     await machine.settle();
     expect(toldBy(machine)).toEqual({ 'email:ops': ['1', '2'], 'dingtalk:robot': ['1', '2'] });
     expect(machine.broker.unsettled).toBe(0);
-    expect(machine.database.outbox.size).toBe(0);
     expect(JSON.stringify(machine.broker.notifications)).not.toContain('s3cret');
+  });
+
+  it('empties its outbox with the next commit, at the next tick, or when it stops', async () => {
+    const machine = new Machine();
+    const { dispatcher } = machine.start(withRoute({ groupWaitMs: 0 }));
+    const left = () =>
+      [...machine.database.outbox.values()].map(({ body }) => JSON.parse(body).content.alerts[0].labels.a);
+    machine.broker.post(anAlert('1'));
+    await machine.settle();
+    expect(left()).toEqual(['1', '1']);
+    machine.broker.post(anAlert('2', 'other'));
+    await machine.settle();
+    expect(left()).toEqual(['2', '2']);
+    await machine.advance(SECOND);
+    expect(left()).toEqual([]);
+
+    machine.broker.post(anAlert('3', 'third'));
+    await machine.settle();
+    expect(left()).toEqual(['3', '3']);
+    await dispatcher.stop();
+    expect(left()).toEqual([]);
   });
 
   it('tells what fired when it was accepted, though it ended while no dispatcher was there', async () => {

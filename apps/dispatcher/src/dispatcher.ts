@@ -100,11 +100,12 @@ export class Dispatcher {
     this.cancelDue();
     this.cancelComeback();
     this.parts.metrics.set('dispatcher_active', {}, 0);
-    await within(STOP_MS_MAX, this.clock, Promise.all([this.subscription?.pause(), this.turns]), 'stopping').catch(
-      (error: Error) => {
-        this.parts.logger.warn({ error: error.message }, 'the turn under way is left to the next start');
-      },
-    );
+    const stopping = Promise.all([this.subscription?.pause(), this.turns]).then(() => {
+      return state.at === 'active' ? state.reign.emptyOutbox() : undefined;
+    });
+    await within(STOP_MS_MAX, this.clock, stopping, 'stopping').catch((error: Error) => {
+      this.parts.logger.warn({ error: error.message }, 'the turn under way is left to the next start');
+    });
     if (state.at === 'active') state.reign.end();
   }
 

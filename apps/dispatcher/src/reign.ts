@@ -29,7 +29,7 @@ const RETENTION_INTERVAL_BUSY_MS = 1_000;
  *
  *   begin  take the epoch ▸ load ▸ publish what the outbox still holds ▸ commit what loading changed
  *   turn   1 read ▸ 2 decide ▸ 3 commit state, timeline and outbox in one transaction ▸ 4 publish the outbox, confirmed ▸ 5 ack
- *   beside the next turn, and before it commits: 6 empty the outbox
+ *   with the next turn's commit, or alone when it has none: 6 empty the outbox
  *
  * Killed between two steps:
  *   before 3   nothing was written or said; the broker delivers again
@@ -42,8 +42,8 @@ export class Reign {
   private nextReleaseAt: number;
   private nextRetentionAt: number;
   private hasEnded = false;
-  /** Nobody waits for the outbox to be emptied but the next commit: it may write a row of the same id. */
-  private emptied: Promise<void> = Promise.resolve();
+  /** Still in the outbox: no more than one turn's. */
+  private published: readonly OutboxMessage[] = [];
 
   /** Rejects when the database or the broker does not answer. */
   static async begin(parts: DispatcherParts, options: DispatchOptions, holder: string): Promise<Reign> {
@@ -106,6 +106,12 @@ export class Reign {
     await this.forgetWhenDue(now);
   }
 
+  /** Step 6, where no commit follows that could take it along. Not while a turn runs. @throws SupersededError */
+  async emptyOutbox(): Promise<void> {
+    await emptyOutbox(this.epoch, this.published, this.parts.store);
+    this.published = [];
+  }
+
   /** A turn that still runs stops at its next step. */
   end(): void {
     this.hasEnded = true;
@@ -121,23 +127,23 @@ export class Reign {
     this.nextReleaseAt = now + (decisions.hasReleases ? RELEASE_INTERVAL_BUSY_MS : RELEASE_INTERVAL_MS);
   }
 
-  /** Steps 3, 4 and, without waiting for it, 6. */
+  /** Steps 3 and 4, and 6 of the turn before. */
   private async write(decisions: Decisions): Promise<void> {
-    if (decisions.isEmpty) return;
+    if (decisions.isEmpty) return this.emptyOutbox();
+
     const { store, messaging, metrics } = this.parts;
     const decided = decisions.toChanges();
     const outbox = decided.publications.map(toOutboxMessage);
 
-    await this.emptied;
     this.assertActive();
-    const result = await store.commit(this.epoch, { ...decided.changes, outbox });
+    const published = this.published.map(({ id }) => id);
+    const result = await store.commit(this.epoch, { ...decided.changes, outbox, published });
     if (result === 'superseded') throw new SupersededError(`epoch ${this.epoch} is over: another dispatcher is active`);
+    this.published = [];
     metrics.add('dispatcher_batches_total', {});
     this.assertActive();
     await publishOutbox(result.due, messaging);
-    this.emptied = emptyOutbox(this.epoch, result.due, store);
-    // Told to the next turn that has something to write.
-    this.emptied.catch(() => {});
+    this.published = result.due;
     this.count(decided.changes.timeline, result.due);
   }
 

@@ -10,9 +10,9 @@ export interface Publication {
   released: boolean;
 }
 
-/** All that one turn decided, ready to be written: the app adds the outbox rows that carry `publications`. */
+/** All that one turn decided, ready to be written: the app adds the outbox rows that carry `publications`, and what it published before. */
 export interface DecidedChanges {
-  changes: Omit<DispatchChanges, 'outbox'>;
+  changes: Omit<DispatchChanges, 'outbox' | 'published'>;
   publications: Publication[];
 }
 

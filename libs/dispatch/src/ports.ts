@@ -67,6 +67,8 @@ export interface DispatchChanges {
   notifications: NewNotification[];
   timeline: TimelineEntry[];
   outbox: OutboxMessage[];
+  /** Outbox rows, by id, that were published since: they leave before the new ones come. */
+  published: string[];
   /** Waiting notifications let go: status becomes queued. */
   released: string[];
   /** Waiting notifications taken into a digest: `via` becomes the digest's id, status stays waiting until the digest settles. */
@@ -113,7 +115,7 @@ export interface DispatcherStore {
    */
   commit(epoch: number, changes: DispatchChanges): Promise<{ due: OutboxMessage[] } | 'superseded'>;
   unpublished(limit: number): Promise<OutboxMessage[]>;
-  /** Published rows leave the outbox. `superseded`: they stay, for the outbox is the successor's, and a row of that id may be a new one. */
+  /** Published rows leave the outbox, when no commit follows that could take them along. `superseded`: they stay, for the outbox is the successor's, and a row of that id may be a new one. */
   markPublished(epoch: number, ids: readonly string[]): Promise<'marked' | 'superseded'>;
   waitingTargets(now: number, perTargetMax: number): Promise<WaitingTarget[]>;
   /** Drops what is older than the retention: finished notifications with attempts, timeline, settled dead letters. */

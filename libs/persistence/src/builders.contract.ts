@@ -60,6 +60,7 @@ export function changes(part: Partial<DispatchChanges> = {}): DispatchChanges {
     notifications: [],
     timeline: [],
     outbox: [],
+    published: [],
     released: [],
     digested: [],
     ...part,

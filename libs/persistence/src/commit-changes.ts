@@ -19,6 +19,8 @@ export async function commitChanges(
   await writeState(sql, changes);
   const { isDue, isTrue } = await writeNotifications(sql, changes);
   await timeline.append(sql, changes.timeline.filter(isTrue));
+  // A notification let go again may have the id of the row that told it to wait.
+  await forget(sql, 'outbox', 'id', changes.published);
   const due = changes.outbox.filter(isDue);
   await writeOutbox(sql, due);
   return { due };

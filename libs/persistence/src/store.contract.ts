@@ -137,6 +137,19 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
         expect(await dispatcher().unpublished(1_000)).not.toContainEqual(message);
       });
 
+      it('takes out what was published before with the next commit, and puts in a row of the same id', async () => {
+        const epoch = await dispatcher().takeEpoch('a', NOW);
+        const [first, second] = [anOutboxMessage(`${own('n')}/1`), anOutboxMessage(`${own('m')}/1`)];
+        await dispatcher().commit(epoch, changes({ outbox: [first, second] }));
+        const again = { ...first, headers: { attempt: 1, released: true } };
+        const next = changes({ outbox: [again], published: [first.id, second.id] });
+        expect(await dispatcher().commit(epoch, next)).toEqual({ due: [again] });
+        const left = (await dispatcher().unpublished(1_000)).filter(({ id }) => id === first.id || id === second.id);
+        expect(left).toEqual([again]);
+        expect(await dispatcher().commit(epoch - 1, changes({ published: [first.id] }))).toBe('superseded');
+        expect(await dispatcher().unpublished(1_000)).toContainEqual(again);
+      });
+
       it('hands out unpublished messages in the order of writing', async () => {
         const epoch = await dispatcher().takeEpoch('a', NOW);
         const outbox = ['z', 'a', 'm'].map((id) => anOutboxMessage(`${own(id)}/1`));
