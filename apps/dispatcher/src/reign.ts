@@ -17,7 +17,7 @@ export const WAITING_PER_TARGET_MAX = 300;
 /** Group flushes in one transaction; the rest follow in the next. */
 export const FLUSHES_PER_TURN_MAX = 500;
 const RELEASE_INTERVAL_MS = 1_000;
-/** While a release found something: the workers are about as fast. Each look costs the thread that also sends: at 25 ms a run of 5,000 notifications took twice as long. */
+/** While a release found something: the workers are about as fast. Each look is a transaction: at 25 ms, when SQLite still ran on the thread that sends, 5,000 notifications took twice as long. */
 const RELEASE_INTERVAL_BUSY_MS = 200;
 const RETENTION_INTERVAL_MS = 10 * 60_000;
 /** Short, so that no alert waits behind it. */
