@@ -17,14 +17,25 @@ try {
 
 function serve(persistence: Persistence): void {
   const send = gathered<Answer>(tell);
+  const underWay = new Set<Promise<void>>();
   port.on('message', (message: Call[] | typeof CLOSE) => {
     if (message === CLOSE) {
-      // Without the port nothing keeps this thread alive.
-      void persistence.close().finally(() => port.close());
+      void close();
       return;
     }
-    for (const call of message) void answer(persistence, call).then(send);
+    for (const call of message) {
+      const answered = answer(persistence, call).then(send);
+      underWay.add(answered);
+      void answered.then(() => underWay.delete(answered));
+    }
   });
+
+  async function close(): Promise<void> {
+    await Promise.all(underWay);
+    await persistence.close();
+    // After the answers that are still gathered. Without the port nothing keeps this thread alive.
+    setImmediate(() => port.close());
+  }
 }
 
 async function answer(persistence: Persistence, call: Call): Promise<Answer> {

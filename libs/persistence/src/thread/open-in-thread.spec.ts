@@ -26,13 +26,14 @@ describe('database thread', () => {
     const persistence = await open();
     const { dispatcher, close } = persistence;
     const epoch = await dispatcher.takeEpoch('a', NOW);
-    const written = dispatcher.commit(epoch, changes({ notifications: [aNotification('n')] }));
+    const ids = Array.from({ length: 50 }, (_, n) => `n${n}`);
+    const written = ids.map((id) => dispatcher.commit(epoch, changes({ notifications: [aNotification(id)] })));
     await close();
-    expect(await written).toEqual({ due: [] });
+    expect(await Promise.all(written)).toEqual(ids.map(() => ({ due: [] })));
     await expect(dispatcher.load()).rejects.toThrow('has ended');
 
     const again = await open();
-    expect(await again.review.findNotification('n')).toMatchObject({ id: 'n', status: 'queued' });
+    expect(await again.review.findNotification('n49')).toMatchObject({ id: 'n49', status: 'queued' });
     await again.close();
     expect(failures).toEqual([]);
   });
