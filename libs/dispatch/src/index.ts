@@ -28,4 +28,5 @@ export { buildRoutingTree, RouteError, type RouteNode } from './routing-tree.js'
 export * from './sealing.js';
 export * from './sender.js';
 export * from './severity.js';
+export { TimeLimit } from './time-limit.js';
 export { type DigestLimits, titleOf } from './waiting-room.js';

@@ -1,4 +1,4 @@
-import type { Outcome, Sender } from '#dispatch';
+import { type Outcome, type Sender, TimeLimit } from '#dispatch';
 import type { TakenAttempt } from './taken-attempt.js';
 
 /** What a sender gets beyond its own time limit before its attempt counts as unanswered. */
@@ -30,13 +30,14 @@ export async function tell(taken: TakenAttempt, options: TellOptions): Promise<O
   }
   if (shutdown.aborted) return { outcome: 'retryable', reason: 'aborted', providerMessage: 'not begun: shutting down' };
 
-  const limit = AbortSignal.timeout(Math.min(timeoutMs + SENDER_GRACE_MS, SEND_MS_MAX));
-  const signal = AbortSignal.any([shutdown, limit]);
+  const limit = new TimeLimit(shutdown, Math.min(timeoutMs + SENDER_GRACE_MS, SEND_MS_MAX));
   try {
-    const sending = sender.send({ envelope, target: opened.target, attempt, mayRepeat }, signal);
-    return await Promise.race([sending, silence(signal)]);
+    const sending = sender.send({ envelope, target: opened.target, attempt, mayRepeat }, limit.signal);
+    return await Promise.race([sending, silence(limit.signal)]);
   } catch (error) {
     return unanswered(`the sender failed: ${(error as Error).message}`);
+  } finally {
+    limit.release();
   }
 }
 

@@ -1,6 +1,6 @@
 import { createTransport, type SendMailOptions, type SMTPPoolSentMessageInfo, type Transporter } from 'nodemailer';
 import addressparser from 'nodemailer/lib/addressparser';
-import type { Outcome, Sender, SendRequest } from '#dispatch';
+import { type Outcome, type Sender, type SendRequest, TimeLimit } from '#dispatch';
 import { providerMessage } from '../wording/provider-message.js';
 import { classifyFailure, partlyAccepted, type SendingState, type SmtpFailure } from './classify.js';
 import { renderMail } from './render.js';
@@ -52,16 +52,18 @@ export class EmailSender implements Sender {
   }
 
   async send(request: SendRequest, signal: AbortSignal): Promise<Outcome> {
-    const overdue = AbortSignal.timeout(SEND_STEPS_MAX * this.settings.timeoutMs);
+    const limit = new TimeLimit(signal, SEND_STEPS_MAX * this.settings.timeoutMs);
     let isBodyStarted = false;
-    const mail = this.#compose(request, AbortSignal.any([signal, overdue]), () => {
+    const mail = this.#compose(request, limit.signal, () => {
       isBodyStarted = true;
     });
     try {
       return accepted(await this.#transporter.sendMail(mail));
     } catch (error) {
-      const state: SendingState = { isBodyStarted, isAborted: signal.aborted, isOverdue: overdue.aborted };
+      const state: SendingState = { isBodyStarted, isAborted: signal.aborted, isOverdue: limit.hasPassed };
       return classifyFailure(error as SmtpFailure, state);
+    } finally {
+      limit.release();
     }
   }
 

@@ -1,6 +1,7 @@
 import http, { type IncomingMessage, type RequestOptions } from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
+import { TimeLimit } from '#dispatch';
 import { keptConnections } from './kept-connections.js';
 import { isPublicAddress, lookupPublic, PrivateAddressError } from './private-addresses.js';
 
@@ -27,19 +28,20 @@ export type Exchange =
 
 /** Posts once. Never follows a redirect, never uses a proxy of the environment, never throws. */
 export async function post(request: Post): Promise<Exchange> {
-  const deadline = AbortSignal.timeout(request.timeoutMs);
-  const anyEnd = AbortSignal.any([request.signal, deadline]);
+  const limit = new TimeLimit(request.signal, request.timeoutMs);
   const progress: Progress = { isConnected: false };
   try {
     const url = new URL(request.url);
     refusePrivateLiteral(url, request.allowPrivateAddresses);
-    const response = await send(url, request, anyEnd, progress);
+    const response = await send(url, request, limit.signal, progress);
     const answer = await readBody(response);
     return { ended: 'answered', status: response.statusCode ?? 0, headers: response.headers, ...answer };
   } catch (error) {
-    const { code, message } = explain(error, request.signal, deadline, request.timeoutMs);
+    const { code, message } = explain(error, request.signal, limit, request.timeoutMs);
     if (progress.isConnected) return { ended: 'no-answer', code, message };
     return { ended: 'not-sent', why: WHY[code] ?? 'network', code, message };
+  } finally {
+    limit.release();
   }
 }
 
@@ -106,9 +108,9 @@ async function readBody(stream: IncomingMessage): Promise<{ body: string; isComp
   }
 }
 
-function explain(error: unknown, aborted: AbortSignal, deadline: AbortSignal, timeoutMs: number) {
+function explain(error: unknown, aborted: AbortSignal, limit: TimeLimit, timeoutMs: number) {
   if (aborted.aborted) return { code: 'EABORT', message: 'aborted: the worker stops' };
-  if (deadline.aborted) return { code: 'ETIMEDOUT', message: `no answer within ${timeoutMs} ms` };
+  if (limit.hasPassed) return { code: 'ETIMEDOUT', message: `no answer within ${timeoutMs} ms` };
 
   // Only code and message leave this function: no text may name the URL.
   const cause = (error instanceof Error && error.cause) || error;
