@@ -29,9 +29,12 @@ describe('notification id', () => {
     });
   });
 
-  it('sorts by time', () => {
+  it('sorts by time, and by the number of the flush', () => {
     const later = createNotificationId(secret, { time: 1_700_000_000_001, random: Buffer.alloc(10, 0) });
     expect(ids.fresh < later).toBe(true);
+    const numbers = [3, 4, 255, 256, 217_000_000, 217_000_001];
+    const inOrder = numbers.map((flushNumber) => idOfFlush(secret, { ...flush, flushNumber }));
+    expect([...inOrder].sort()).toEqual(inOrder);
   });
 
   it('is the same for the same key, flush or members, and another for any other', () => {

@@ -4,9 +4,10 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 //
 //   direct, no key     time (6) | random (10)           | MAC (8)       sorts by time
 //   direct, with key   HMAC(token, idempotencyKey) (16) | MAC (8)       the same key gives the same id
-//   from a flush       HMAC(group key, flush, ...) (16) | MAC (8)       recomputing gives the same id
+//   from a flush       flush number (4) | HMAC(group key, flush, ...) (12) | MAC (8)   recomputing gives the same id
 //   digest             HMAC(ids it covers) (16)         | MAC (8)
 //
+// A flush number begins with the second in which its group did (group.ts): ids made together are neighbours in an index, and share the pages a commit writes.
 // The MAC covers the origin as well, so an id tells where it is from.
 const BODY_BYTES = 16;
 const MAC_BYTES = 8;
@@ -56,7 +57,9 @@ export interface FlushTarget {
 export function idOfFlush(secret: Uint8Array, flush: FlushTarget): string {
   const { groupKey, flushNumber, receiver, targetKey, part } = flush;
   const parts = [groupKey, String(flushNumber), receiver, targetKey, String(part)];
-  return withMac(secret, derive(secret, 'flush', parts), 'dispatch');
+  const body = derive(secret, 'flush', parts);
+  body.writeUInt32BE(flushNumber >>> 0);
+  return withMac(secret, body, 'dispatch');
 }
 
 /** The id of the digest of these notifications, whatever their order. */
