@@ -211,6 +211,8 @@ interface Consumer {
 export class FakeBroker {
   /** Set while no publish is confirmed. */
   failure: Error | undefined;
+  /** Set while publishes are on their way. */
+  private held: Promise<void> | undefined;
   readonly notifications: OutgoingMessage[] = [];
   readonly dead: OutgoingMessage[] = [];
   readonly replies: string[] = [];
@@ -226,6 +228,18 @@ export class FakeBroker {
   get unsettled(): number {
     const unacked = this.consumers.flatMap((consumer) => [...consumer.unacked]);
     return [...this.queue, ...unacked].filter(({ message }) => message.type !== 'tick').length;
+  }
+
+  /** Publishes get no answer until the function that this answers with is called. */
+  hold(): () => void {
+    let letGo = () => {};
+    this.held = new Promise((resolve) => {
+      letGo = resolve;
+    });
+    return () => {
+      this.held = undefined;
+      letGo();
+    };
   }
 
   dropTicks(): void {
@@ -252,6 +266,7 @@ export class FakeBroker {
           if (process.isAlive && !this.failure) this.post('', message);
           return 'confirmed';
         }
+        await this.held;
         return process.step('publish', () => {
           if (this.failure) throw this.failure;
           if (message.exchange === EXCHANGES.alerts.name) this.post(String(message.body), message);

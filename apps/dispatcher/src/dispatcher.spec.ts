@@ -120,6 +120,57 @@ describe('dispatcher', () => {
     expect(toldBy(machine)['email:ops']).toEqual(['1', '2']);
   });
 
+  it('commits while the turn before is being published, and publishes and acks in order', async () => {
+    const machine = new Machine();
+    machine.start();
+    const letGo = machine.broker.hold();
+    for (const a of ['1', '2', '3']) {
+      machine.broker.post(anAlert(a, a));
+      await machine.settle();
+    }
+    expect(machine.database.alerts.size).toBe(2);
+    expect([machine.broker.notifications.length, machine.broker.unsettled]).toEqual([0, 3]);
+    letGo();
+    await machine.settle();
+    expect(toldBy(machine)['email:ops']).toEqual(['1', '2', '3']);
+    expect(machine.broker.unsettled).toBe(0);
+  });
+
+  it('hands back what was being published and what was committed behind it, and tells both when it can', async () => {
+    const machine = new Machine();
+    const { dispatcher } = machine.start();
+    const letGo = machine.broker.hold();
+    for (const a of ['1', '2']) {
+      machine.broker.post(anAlert(a, a));
+      await machine.settle();
+    }
+    machine.broker.failure = new Error('no confirm');
+    letGo();
+    await machine.settle();
+    expect(dispatcher.isActive).toBe(false);
+    expect([machine.broker.unsettled, machine.database.outbox.size]).toEqual([2, 4]);
+
+    machine.broker.failure = undefined;
+    await machine.advance(5 * SECOND);
+    expect(toldBy(machine)['email:ops']).toEqual(['1', '2']);
+    expect([machine.broker.unsettled, machine.database.outbox.size]).toEqual([0, 0]);
+  });
+
+  it('looks at what waits only when nothing is being published', async () => {
+    const machine = new Machine();
+    machine.start();
+    await machine.advance(2 * SECOND);
+    const letGo = machine.broker.hold();
+    machine.broker.post(anAlert('1'));
+    await machine.settle();
+    machine.steps.length = 0;
+    await machine.advance(2 * SECOND);
+    expect(machine.steps).not.toContain('waitingTargets');
+    letGo();
+    await machine.advance(2 * SECOND);
+    expect(machine.steps.indexOf('publish')).toBeLessThan(machine.steps.indexOf('waitingTargets'));
+  });
+
   it('ticks each second, and a tick alone makes it active', async () => {
     const machine = new Machine();
     const { dispatcher } = machine.start();

@@ -101,7 +101,7 @@ export class Dispatcher {
     this.cancelComeback();
     this.parts.metrics.set('dispatcher_active', {}, 0);
     const stopping = Promise.all([this.subscription?.pause(), this.turns]).then(() => {
-      return state.at === 'active' ? state.reign.emptyOutbox() : undefined;
+      return state.at === 'active' ? state.reign.finishLast() : undefined;
     });
     await within(STOP_MS_MAX, this.clock, stopping, 'stopping').catch((error: Error) => {
       this.parts.logger.warn({ error: error.message }, 'the turn under way is left to the next start');
@@ -139,8 +139,12 @@ export class Dispatcher {
     this.schedule();
   }
 
-  private run(reign: Reign, deliveries: readonly Delivery[]): Promise<void> {
-    return within(TURN_MS_MAX, this.clock, reign.turn(deliveries), 'a turn');
+  /** Resolves when the turn is committed, or after a failure when it is finished: the delivery that is alone in it may be to blame. */
+  private async run(reign: Reign, deliveries: readonly Delivery[]): Promise<void> {
+    const { finished } = await within(TURN_MS_MAX, this.clock, reign.turn(deliveries), 'a turn');
+    const finishing = within(TURN_MS_MAX, this.clock, finished, 'publishing');
+    if (this.failures > 0) return finishing;
+    finishing.catch((error: Error) => this.inTurn(() => this.stopUnfinished(reign, error, deliveries)));
   }
 
   private async tryAlone(reign: Reign, delivery: Delivery): Promise<void> {
@@ -212,6 +216,12 @@ export class Dispatcher {
 
   private async stopReigning(error: Error): Promise<void> {
     if (this.state.at === 'active') await this.stepDown(error, []);
+  }
+
+  /** Whoever reigns meanwhile has nothing to do with it. */
+  private async stopUnfinished(reign: Reign, error: Error, deliveries: readonly Delivery[]): Promise<void> {
+    if (this.state.at === 'active' && this.state.reign !== reign) handBack(deliveries);
+    else await this.stepDown(error, deliveries);
   }
 
   /** The consumer goes first: what is handed back must not come to us again. */

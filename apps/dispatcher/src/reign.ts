@@ -1,4 +1,5 @@
 import {
+  type Alert,
   Decisions,
   Dispatch,
   type DispatchOptions,
@@ -8,7 +9,8 @@ import {
 } from '#dispatch';
 import { ackAll, type Delivery, DISPATCH_QUEUE, HEADERS } from '#messaging';
 import { type Clock, type DispatcherParts, SYSTEM_CLOCK } from './dispatcher-parts.js';
-import { readDeliveries } from './inbox.js';
+import type { Unreadable } from './inbox.js';
+import { type Inbox, readDeliveries } from './inbox.js';
 import { emptyOutbox, publishLeftovers, publishOutbox, publishUnreadable, toOutboxMessage } from './outbox.js';
 import { SupersededError } from './superseded-error.js';
 
@@ -24,12 +26,22 @@ const RETENTION_INTERVAL_MS = 10 * 60_000;
 const RETENTION_ROWS_MAX = 500;
 const RETENTION_INTERVAL_BUSY_MS = 1_000;
 
+/** A turn after its step 3. */
+interface Committed {
+  deliveries: readonly Delivery[];
+  inbox: Inbox;
+  due: OutboxMessage[];
+  now: number;
+  startedAt: number;
+}
+
 /**
  * The time for which this process is the active dispatcher, from taking an epoch until anything fails. Owns the alert state; dropped, never repaired.
  *
  *   begin  take the epoch ▸ load ▸ publish what the outbox still holds ▸ commit what loading changed
- *   turn   1 read ▸ 2 decide ▸ 3 commit state, timeline and outbox in one transaction ▸ 4 publish the outbox, confirmed ▸ 5 ack
- *   with the next turn's commit, or alone when it has none: 6 empty the outbox
+ *   turn   1 read ▸ 2 decide ▸ 3 commit state, timeline and outbox in one transaction
+ *   beside the next turn's 1 to 3, and before its 4: 4 publish the outbox, confirmed ▸ 5 ack
+ *   with a later turn's commit, or alone when it has none: 6 empty the outbox
  *
  * Killed between two steps:
  *   before 3   nothing was written or said; the broker delivers again
@@ -42,8 +54,10 @@ export class Reign {
   private nextReleaseAt: number;
   private nextRetentionAt: number;
   private hasEnded = false;
-  /** Still in the outbox: no more than one turn's. */
-  private published: readonly OutboxMessage[] = [];
+  /** Steps 4 and 5 of the turn before. */
+  private finishing: Promise<void> = Promise.resolve();
+  /** Confirmed, and still in the outbox: of two turns at most. */
+  private published: OutboxMessage[] = [];
 
   /** Rejects when the database or the broker does not answer. */
   static async begin(parts: DispatcherParts, options: DispatchOptions, holder: string): Promise<Reign> {
@@ -54,7 +68,7 @@ export class Reign {
     const stored = await store.load();
     const published = await publishLeftovers(epoch, store, messaging);
     const reign = new Reign(parts, clock, dispatch, epoch);
-    await reign.write(dispatch.load(stored, clock.now()));
+    await reign.publish(await reign.commit(dispatch.load(stored, clock.now())));
     logger.info(
       { epoch, alerts: dispatch.alertCount, groups: dispatch.groupCount, published },
       'this dispatcher is active',
@@ -77,39 +91,36 @@ export class Reign {
     return Math.min(this.dispatch.nextDueAt(), this.nextReleaseAt, this.nextRetentionAt);
   }
 
-  /** Carries out what the deliveries and the clock ask for, then acks. Rejects with nothing acked: end the reign then. */
-  async turn(deliveries: readonly Delivery[]): Promise<void> {
-    const { messaging, settings, metrics } = this.parts;
+  /**
+   * Carries out what the deliveries and the clock ask for. Resolves when it is committed; what it resolves with tells when it is published and the deliveries
+   * are acked. Either rejects with nothing acked: end the reign then.
+   */
+  async turn(deliveries: readonly Delivery[]): Promise<{ finished: Promise<void> }> {
     const startedAt = performance.now();
     const now = this.clock.now();
+    await this.forgetWhenDue(now);
     const waiting = await this.waitingWhenDue(now);
-    const inbox = readDeliveries(deliveries, { now, resolveTimeoutMs: settings.configuration.resolveTimeoutMs });
+    const { resolveTimeoutMs } = this.parts.settings.configuration;
+    const inbox = readDeliveries(deliveries, { now, resolveTimeoutMs });
 
     const decisions = new Decisions();
     const { refused } = this.dispatch.receive(inbox.alerts, now, decisions);
     this.dispatch.flushDue(now, decisions, FLUSHES_PER_TURN_MAX);
     this.release(waiting, now, decisions);
-    await this.write(decisions);
+    if (refused.length > 0) inbox.unreadable.push(this.notTaken(refused));
+    const due = await this.commit(decisions);
 
-    if (refused.length > 0) {
-      const posts = refused.map(({ labels, annotations, generatorURL }) => ({ labels, annotations, generatorURL }));
-      inbox.unreadable.push({
-        body: Buffer.from(JSON.stringify(posts)),
-        detail: `${this.dispatch.alertCount} alerts are known; more are not taken`,
-      });
-    }
-    await publishUnreadable(inbox.unreadable, now, DISPATCH_QUEUE, messaging);
-    this.assertActive();
-    for (const fence of inbox.fences) this.answer(fence);
-    ackAll(deliveries);
-    metrics.observe('dispatcher_batch_seconds', {}, (performance.now() - startedAt) / 1_000);
-    await this.forgetWhenDue(now);
+    await this.finishing;
+    this.finishing = this.finish({ deliveries, inbox, due, now, startedAt });
+    // Told by the promise that the caller gets, and by the next turn.
+    this.finishing.catch(() => {});
+    return { finished: this.finishing };
   }
 
-  /** Step 6, where no commit follows that could take it along. Not while a turn runs. @throws SupersededError */
-  async emptyOutbox(): Promise<void> {
-    await emptyOutbox(this.epoch, this.published, this.parts.store);
-    this.published = [];
+  /** The way out, when no turn runs: waits for the last to be finished, and empties the outbox. @throws SupersededError */
+  async finishLast(): Promise<void> {
+    await this.finishing;
+    await this.emptyOutbox();
   }
 
   /** A turn that still runs stops at its next step. */
@@ -118,7 +129,10 @@ export class Reign {
   }
 
   private async waitingWhenDue(now: number): Promise<WaitingTarget[]> {
-    return now < this.nextReleaseAt ? [] : this.parts.store.waitingTargets(now, WAITING_PER_TARGET_MAX);
+    if (now < this.nextReleaseAt) return [];
+    // A notification let go again may have the id of a row that is being published; once it is, the commit takes that row out first.
+    await this.finishing;
+    return this.parts.store.waitingTargets(now, WAITING_PER_TARGET_MAX);
   }
 
   private release(waiting: readonly WaitingTarget[], now: number, decisions: Decisions): void {
@@ -127,24 +141,63 @@ export class Reign {
     this.nextReleaseAt = now + (decisions.hasReleases ? RELEASE_INTERVAL_BUSY_MS : RELEASE_INTERVAL_MS);
   }
 
-  /** Steps 3 and 4, and 6 of the turn before. */
-  private async write(decisions: Decisions): Promise<void> {
-    if (decisions.isEmpty) return this.emptyOutbox();
-
-    const { store, messaging, metrics } = this.parts;
+  /** Step 3, and 6 of earlier turns. Answers what is to be published. */
+  private async commit(decisions: Decisions): Promise<OutboxMessage[]> {
+    if (decisions.isEmpty) {
+      await this.emptyOutbox();
+      return [];
+    }
     const decided = decisions.toChanges();
     const outbox = decided.publications.map(toOutboxMessage);
 
     this.assertActive();
-    const published = this.published.map(({ id }) => id);
-    const result = await store.commit(this.epoch, { ...decided.changes, outbox, published });
+    const published = this.takePublished().map(({ id }) => id);
+    const result = await this.parts.store.commit(this.epoch, { ...decided.changes, outbox, published });
     if (result === 'superseded') throw new SupersededError(`epoch ${this.epoch} is over: another dispatcher is active`);
-    this.published = [];
-    metrics.add('dispatcher_batches_total', {});
+    this.parts.metrics.add('dispatcher_batches_total', {});
+    this.count(decided.changes.timeline);
+    return result.due;
+  }
+
+  /** Step 6 alone. @throws SupersededError */
+  private emptyOutbox(): Promise<void> {
+    return emptyOutbox(this.epoch, this.takePublished(), this.parts.store);
+  }
+
+  /** To be taken out of the outbox; should that fail, the reign is over and its successor publishes them again. */
+  private takePublished(): OutboxMessage[] {
+    return this.published.splice(0);
+  }
+
+  /** Steps 4 and 5. */
+  private async finish({ deliveries, inbox, due, now, startedAt }: Committed): Promise<void> {
+    const { messaging, metrics } = this.parts;
+    await this.publish(due);
+    await publishUnreadable(inbox.unreadable, now, DISPATCH_QUEUE, messaging);
     this.assertActive();
-    await publishOutbox(result.due, messaging);
-    this.published = result.due;
-    this.count(decided.changes.timeline, result.due);
+    for (const fence of inbox.fences) this.answer(fence);
+    ackAll(deliveries);
+    metrics.observe('dispatcher_batch_seconds', {}, (performance.now() - startedAt) / 1_000);
+  }
+
+  private async publish(due: readonly OutboxMessage[]): Promise<void> {
+    this.assertActive();
+    await publishOutbox(due, this.parts.messaging);
+    this.published.push(...due);
+    for (const { routingKey: channel, headers } of due) {
+      const isReleased = headers[HEADERS.released] === true;
+      this.parts.metrics.add(isReleased ? 'notifications_released_total' : 'notifications_published_total', {
+        channel,
+      });
+    }
+  }
+
+  private notTaken(refused: readonly Alert[]): Unreadable {
+    const posts = refused.map(({ labels, annotations, generatorURL }) => ({ labels, annotations, generatorURL }));
+    return {
+      body: Buffer.from(JSON.stringify(posts)),
+      detail: `${this.dispatch.alertCount} alerts are known; more are not taken`,
+    };
   }
 
   private assertActive(): void {
@@ -165,14 +218,10 @@ export class Reign {
     this.nextRetentionAt = now + (forgotten >= RETENTION_ROWS_MAX ? RETENTION_INTERVAL_BUSY_MS : RETENTION_INTERVAL_MS);
   }
 
-  private count(timeline: readonly TimelineEntry[], due: readonly OutboxMessage[]): void {
+  private count(timeline: readonly TimelineEntry[]): void {
     const { metrics } = this.parts;
     metrics.set('dispatcher_alerts', { status: 'known' }, this.dispatch.alertCount);
     metrics.set('dispatcher_groups', {}, this.dispatch.groupCount);
-    for (const { routingKey: channel, headers } of due) {
-      const isReleased = headers[HEADERS.released] === true;
-      metrics.add(isReleased ? 'notifications_released_total' : 'notifications_published_total', { channel });
-    }
     for (const { kind, detail } of timeline) {
       if (kind === 'suppressed') metrics.add('dispatcher_suppressed_total', { reason: String(detail['reason']) });
     }
