@@ -99,7 +99,7 @@ async function carry({ queues, consumed, targets, publishes = 0, deliveries = 0 
   const consumer = await LightClient.connect(port);
   const delivered = hasDelivered([consumer], deliveries);
   const consumesAt = performance.now();
-  if (consumed.length > 0) await consumer.consumeEach(consumed, PREFETCH, ACK_EVERY);
+  if (consumed.length > 0) await consumer.consumeEach(consumed, PREFETCH, ACK_EVERY, deliveries);
   // What lies there already comes with the consumer; thousands of consumers take their time before anything is published.
   const startedAt = publishes === 0 ? consumesAt : performance.now();
   if (prepared !== undefined) await producer.publishPrepared(prepared, publishes, WINDOW);

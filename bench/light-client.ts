@@ -47,6 +47,7 @@ export class LightClient {
   private readonly confirmedEarly = new Set<number>();
   private acknowledged = 0;
   private ackEvery = Number.POSITIVE_INFINITY;
+  private ackedMax = Number.POSITIVE_INFINITY;
   private waiting: { name: MethodName; resolve: () => void } | undefined;
   private readonly socket: Socket;
 
@@ -137,9 +138,18 @@ export class LightClient {
     await this.consumeEach([queue], prefetch, ackEvery);
   }
 
-  /** A consumer for each queue; acknowledges by `multiple`, so every `ackEvery`th delivery of any of them. */
-  async consumeEach(queues: readonly string[], prefetch: number, ackEvery: number): Promise<void> {
+  /**
+   * A consumer for each queue; acknowledges by `multiple`, so every `ackEvery`th delivery of any of them, and no more than `ackedMax`: the others go back to
+   * their queues when it closes.
+   */
+  async consumeEach(
+    queues: readonly string[],
+    prefetch: number,
+    ackEvery: number,
+    ackedMax = Number.POSITIVE_INFINITY,
+  ): Promise<void> {
     this.ackEvery = ackEvery;
+    this.ackedMax = ackedMax;
     const limit = { prefetchSize: 0, prefetchCount: prefetch, global: false };
     await this.calls(CHANNEL, 'basic.qos', limit, 'basic.qos-ok');
     const flags = { noLocal: false, noAck: false, exclusive: false, arguments: [] };
@@ -166,7 +176,7 @@ export class LightClient {
   }
 
   acknowledgeAll(): void {
-    if (this.delivered > this.acknowledged) this.acknowledge();
+    this.acknowledge();
   }
 
   async close(): Promise<void> {
@@ -223,9 +233,11 @@ export class LightClient {
   }
 
   private acknowledge(): void {
+    const upTo = Math.min(this.delivered, this.ackedMax);
+    if (upTo === this.acknowledged) return;
     const frame = Buffer.allocUnsafe(SETTLEMENT_FRAME_BYTES);
-    writeSettlement(frame, 0, CHANNEL, KEY_ACK, this.delivered, 1);
-    this.acknowledged = this.delivered;
+    writeSettlement(frame, 0, CHANNEL, KEY_ACK, upTo, 1);
+    this.acknowledged = upTo;
     this.socket.write(frame);
   }
 
