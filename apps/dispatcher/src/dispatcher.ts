@@ -21,8 +21,8 @@ import { Suspects } from './suspects.js';
 /** Deliveries taken in one turn, and how long the first waits for company. Under load they gather while the turn before is at work; what waits here is a lone alert. */
 const BATCH_MAX = 500;
 const BATCH_WAIT_MS = 1;
-/** Handed to this process and not settled: two batches, one at work and one at hand. */
-const PREFETCH = 1_000;
+/** Handed to this process and not settled: three batches, one being published, one at work and one at hand. */
+const PREFETCH = 1_500;
 /** Bodies taken into one turn; a larger batch becomes several turns. A single larger body still is one. */
 const TURN_BYTES_MAX = 8 * 1024 * 1024;
 

@@ -9,8 +9,7 @@ import {
 } from '#dispatch';
 import { ackAll, type Delivery, DISPATCH_QUEUE, HEADERS } from '#messaging';
 import { type Clock, type DispatcherParts, SYSTEM_CLOCK } from './dispatcher-parts.js';
-import type { Unreadable } from './inbox.js';
-import { type Inbox, readDeliveries } from './inbox.js';
+import { type Inbox, readDeliveries, type Unreadable } from './inbox.js';
 import { emptyOutbox, publishLeftovers, publishOutbox, publishUnreadable, toOutboxMessage } from './outbox.js';
 import { SupersededError } from './superseded-error.js';
 
