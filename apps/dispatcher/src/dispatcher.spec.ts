@@ -156,6 +156,26 @@ describe('dispatcher', () => {
     expect([machine.broker.unsettled, machine.database.outbox.size]).toEqual([0, 0]);
   });
 
+  it('loses nothing wherever it is killed while two turns overlap', async () => {
+    for (let killAt = 1; ; killAt++) {
+      const machine = new Machine();
+      const first = machine.start({}, killAt);
+      const letGo = machine.broker.hold();
+      for (const a of ['1', '2']) {
+        machine.broker.post(anAlert(a, a));
+        await machine.settle();
+      }
+      letGo();
+      await machine.advance(2 * SECOND);
+      if (!first.isAlive) machine.start();
+      await machine.advance(2 * SECOND);
+      const where = `killed at step ${killAt}, ${machine.steps.at(killAt - 1)}`;
+      expect([where, machine.broker.unsettled, machine.database.outbox.size]).toEqual([where, 0, 0]);
+      for (const a of ['1', '2']) expect([where, firstTellings(machine, 'email:ops', a).size]).toEqual([where, 1]);
+      if (first.isAlive) break;
+    }
+  });
+
   it('looks at what waits only when nothing is being published', async () => {
     const machine = new Machine();
     machine.start();
