@@ -176,7 +176,12 @@ export class LightClient {
   }
 
   acknowledgeAll(): void {
-    this.acknowledge();
+    const upTo = Math.min(this.delivered, this.ackedMax);
+    if (upTo === this.acknowledged) return;
+    const frame = Buffer.allocUnsafe(SETTLEMENT_FRAME_BYTES);
+    writeSettlement(frame, 0, CHANNEL, KEY_ACK, upTo, 1);
+    this.acknowledged = upTo;
+    this.socket.write(frame);
   }
 
   async close(): Promise<void> {
@@ -195,7 +200,7 @@ export class LightClient {
     switch (peekMethodKey(bytes, start, end)) {
       case KEY_DELIVER:
         this.delivered += 1;
-        if (this.delivered - this.acknowledged >= this.ackEvery) this.acknowledge();
+        if (this.delivered - this.acknowledged >= this.ackEvery) this.acknowledgeAll();
         this.onProgress();
         return;
       case KEY_ACK: {
@@ -230,15 +235,6 @@ export class LightClient {
   private mergeEarly(): void {
     for (const tag of this.confirmedEarly) if (tag <= this.confirmedUpTo) this.confirmedEarly.delete(tag);
     while (this.confirmedEarly.delete(this.confirmedUpTo + 1)) this.confirmedUpTo++;
-  }
-
-  private acknowledge(): void {
-    const upTo = Math.min(this.delivered, this.ackedMax);
-    if (upTo === this.acknowledged) return;
-    const frame = Buffer.allocUnsafe(SETTLEMENT_FRAME_BYTES);
-    writeSettlement(frame, 0, CHANNEL, KEY_ACK, upTo, 1);
-    this.acknowledged = upTo;
-    this.socket.write(frame);
   }
 
   private says<Name extends MethodName>(channel: number, name: Name, fields: MethodArguments<Name>): void {

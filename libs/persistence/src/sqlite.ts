@@ -13,7 +13,7 @@ export const SQLITE_FILE = 'tocsin.sqlite';
 const BUSY_TIMEOUT_MS = 3_000;
 /**
  * Pages (of 4 KiB) of the write-ahead log before they are copied to where they belong, and pages kept in memory. A page that many commits write is copied once;
- * with SQLite's own 1,000 and 500 a notification costs a quarter more (`docs/performance.md`).
+ * with SQLite's own 1,000 and 500 a notification costs the database a quarter more (ADR 10).
  */
 const CHECKPOINT_PAGES = 8_000;
 const CACHE_PAGES = 4_000;
